@@ -1,0 +1,127 @@
+//! The seam between the fronts (who speak to clients) and the core (which speaks to servers).
+//!
+//! A front checks transport rules (headers, sessions, origin, identity) and hands the core one raw
+//! JSON-RPC message at a time with the [`Caller`] it came from. The core answers with raw JSON.
+
+use bytes::Bytes;
+use only1mcp_wire::ServerName;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc};
+
+/// Messages of one request's own stream that may wait for a slow client.
+pub const STREAM_MESSAGES_MAX: usize = 256;
+
+/// Which of the two families of the protocol a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Era {
+    /// 2025-11-25 and earlier: handshake and sessions.
+    Legacy,
+    /// 2026-07-28 and later: every request stands alone.
+    Modern,
+}
+
+/// What a client reaches under one URL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `/mcp`: all servers, names prefixed.
+    Aggregate,
+    /// `/mcp/SERVER`: one server, nothing prefixed.
+    Server(ServerName),
+}
+
+/// Who is calling, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// A process of this uid on this machine.
+    LocalUser(u32),
+    /// The bearer of the token made at first start.
+    TokenBearer,
+}
+
+/// The client behind a message. One per legacy session, relay connection or modern request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// What it reaches.
+    pub endpoint: Endpoint,
+    /// Which family of the protocol it speaks.
+    pub era: Era,
+    /// The revision: negotiated (legacy) or named by the request (modern).
+    pub version: &'static str,
+    /// Who it is.
+    pub principal: Principal,
+    /// The legacy session or relay connection; unique while the proxy runs. None for modern requests.
+    pub session: Option<u64>,
+}
+
+/// Something that happened at a server and concerns clients beyond one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerEvent {
+    /// A server's list changed, and the bytes clients see with it.
+    ListChanged(ListKind),
+    /// A resource changed: the URI as clients of the aggregate see it, and as its owner names it.
+    ResourceUpdated {
+        /// Whose resource.
+        server: ServerName,
+        /// As the server names it.
+        uri: String,
+        /// As clients of the aggregate see it.
+        aggregate_uri: String,
+    },
+}
+
+/// Which list changed, and on which endpoint it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListKind {
+    /// Which list.
+    pub list: List,
+    /// At whose server.
+    pub server: ServerName,
+}
+
+/// The lists of the protocol that can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum List {
+    /// `tools/list`.
+    Tools,
+    /// `prompts/list`.
+    Prompts,
+    /// `resources/list` and `resources/templates/list`.
+    Resources,
+}
+
+/// What a front gets back for one request.
+#[derive(Debug)]
+pub struct Answer {
+    /// The whole JSON-RPC response, with the client's id byte for byte.
+    pub response: Bytes,
+    /// The error code of the response, if it is an error: a front may need it for the HTTP status.
+    pub error_code: Option<i64>,
+}
+
+/// The core, as the fronts see it. Implemented by `crate::core::Core` alone; a trait so that fronts
+/// can be tested against a scripted core.
+pub trait Exchange: Send + Sync + 'static {
+    /// Answers one request. `body` is one JSON-RPC request object, already parsed once by the front
+    /// and known to be well-formed. Notifications that belong to this request (progress, log lines)
+    /// go to `stream` as whole JSON-RPC notifications before the answer.
+    ///
+    /// Dropping the future cancels the request at the server (modern: the client closed its stream).
+    fn request(
+        self: Arc<Self>,
+        caller: Caller,
+        body: Bytes,
+        stream: mpsc::Sender<Bytes>,
+    ) -> impl Future<Output = Answer> + Send;
+
+    /// Takes one notification of a client (`notifications/cancelled`, `notifications/progress`, …).
+    fn notification(self: Arc<Self>, caller: Caller, body: Bytes) -> impl Future<Output = ()> + Send;
+
+    /// Subscribes to what happens at the servers.
+    fn events(&self) -> broadcast::Receiver<ServerEvent>;
+
+    /// Tells the core that a legacy session or relay connection has ended.
+    fn session_ended(&self, session: u64);
+
+    /// Whether a server of this name is configured.
+    fn has_server(&self, name: &ServerName) -> bool;
+}
