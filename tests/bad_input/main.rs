@@ -1,1 +1,5 @@
-//! To be written.
+//! Bad input: each gives one clear error that names the thing and the mend, the rest goes on, nothing is lost.
+
+mod documents;
+mod requests;
+mod servers;

@@ -264,7 +264,11 @@ pub fn command(scratch: &Scratch, name: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM"]).arg(programs::program("only1mcp")).arg(name);
     let path = |name: &str| scratch.join(name).display().to_string();
-    command.args(["--config", &path("config.yaml"), "--state-dir", &path("state"), "--runtime-dir", &path("run")]);
+    // Without a file the daemon serves its embedded default.
+    if scratch.join("config.yaml").exists() {
+        command.args(["--config", &path("config.yaml")]);
+    }
+    command.args(["--state-dir", &path("state"), "--runtime-dir", &path("run")]);
     clean(&mut command, &path("home"));
     command
 }
@@ -279,7 +283,6 @@ pub fn clean(command: &mut Command, home: &str) {
     }
     command.current_dir("/");
 }
-
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind a port");

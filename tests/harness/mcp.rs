@@ -78,7 +78,8 @@ impl Endpoint {
         if let Some(Value::Object(given)) = given {
             given.into_iter().for_each(|(key, value)| params["_meta"][key] = value);
         }
-        let mut headers = vec![("MCP-Protocol-Version", MODERN.to_owned()), ("Mcp-Method", method.to_owned())];
+        let mut headers =
+            vec![("MCP-Protocol-Version", MODERN.to_owned()), ("Mcp-Method", method.to_owned())];
         if matches!(method, "tools/call" | "prompts/get" | "resources/read") {
             let name = params.get("name").or(params.get("uri")).and_then(Value::as_str);
             headers.push(("Mcp-Name", name.unwrap_or_default().to_owned()));
@@ -215,7 +216,8 @@ impl Session {
     #[must_use]
     pub fn bytes(&self, method: &str, body: &[u8]) -> Vec<u8> {
         let headers = self.headers();
-        let mut headers: Vec<(&str, &str)> = headers.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let mut headers: Vec<(&str, &str)> =
+            headers.iter().map(|(key, value)| (*key, value.as_str())).collect();
         if method == "GET" {
             headers.push(("Accept", "text/event-stream"));
         }

@@ -66,7 +66,12 @@ pub fn tree(root: i32) -> Vec<Process> {
     let mut inside = HashSet::from([root]);
     loop {
         let before = inside.len();
-        inside.extend(all.iter().filter(|process| inside.contains(&process.parent)).map(|process| process.pid).collect::<Vec<_>>());
+        inside.extend(
+            all.iter()
+                .filter(|process| inside.contains(&process.parent))
+                .map(|process| process.pid)
+                .collect::<Vec<_>>(),
+        );
         if inside.len() == before {
             return all.into_iter().filter(|process| inside.contains(&process.pid)).collect();
         }

@@ -70,7 +70,8 @@ fn crates_with_a_guardian_are_used_by_nobody_else() {
     for package in packages() {
         let name = package["name"].as_str().unwrap_or_default();
         for dependency in dependencies(&package) {
-            let guardians = WRAPPERS.iter().find(|(one, _)| *one == dependency).map(|(_, guardians)| guardians);
+            let guardians =
+                WRAPPERS.iter().find(|(one, _)| *one == dependency).map(|(_, guardians)| guardians);
             if guardians.is_some_and(|guardians| !guardians.contains(&name)) {
                 wrong.push(format!("{name} -> {dependency}"));
             }
@@ -81,7 +82,8 @@ fn crates_with_a_guardian_are_used_by_nobody_else() {
 
 #[test]
 fn the_launcher_pulls_in_few_crates() {
-    let arguments = ["tree", "-e", "normal", "-p", "only1mcp-launcher", "--prefix", "none", "--locked", "--offline"];
+    let arguments =
+        ["tree", "-e", "normal", "-p", "only1mcp-launcher", "--prefix", "none", "--locked", "--offline"];
     let text = cargo(&arguments);
     let mut closure: BTreeSet<&str> = text.lines().map(|line| line.trim_end_matches(" (*)")).collect();
     closure.retain(|line| !line.starts_with("only1mcp"));

@@ -26,7 +26,8 @@ fn links_between_documents_lead_somewhere() {
 #[test]
 fn the_readme_names_the_two_commands() {
     let readme = std::fs::read_to_string(programs::checkout().join("README.md")).expect("read README.md");
-    for command in ["cargo build --release --locked && ./target/release/only1mcp start\n", "\n./tests/run\n"] {
+    for command in ["cargo build --release --locked && ./target/release/only1mcp start\n", "\n./tests/run\n"]
+    {
         assert!(readme.contains(command), "README.md lacks {command:?}");
     }
 }

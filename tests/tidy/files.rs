@@ -26,7 +26,8 @@ const EMPTY_NAMES: [&str; 7] = ["mod", "util", "utils", "common", "helpers", "ma
 
 #[test]
 fn the_top_of_the_repository_shows_the_mandated_names_and_no_more() {
-    let listed = Command::new("git").args(["ls-files"]).current_dir(programs::checkout()).output().expect("run git");
+    let listed =
+        Command::new("git").args(["ls-files"]).current_dir(programs::checkout()).output().expect("run git");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let top = listed.lines().filter_map(|path| path.split('/').next()).filter(|name| !name.starts_with('.'));
     let top: BTreeSet<&str> = top.collect();
@@ -56,7 +57,8 @@ fn no_rust_file_is_long() {
 fn file_names_say_what_is_inside() {
     let mut wrong = Vec::new();
     for source in sources(&["rs"]) {
-        let stem = source.path.rsplit('/').next().and_then(|name| name.strip_suffix(".rs")).unwrap_or_default();
+        let stem =
+            source.path.rsplit('/').next().and_then(|name| name.strip_suffix(".rs")).unwrap_or_default();
         if EMPTY_NAMES.contains(&stem) {
             wrong.push(source.path);
         }

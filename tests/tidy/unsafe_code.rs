@@ -3,8 +3,13 @@
 use crate::repository::{Source, assert_none, sources};
 
 /// The only places for it: paths, or folders that end with a slash.
-const PLACES: [&str; 5] =
-    ["launcher/src/kernel.rs", "launcher/src/kernel/", "launcher/init/src/", "proxy/src/kernel.rs", "security/src/"];
+const PLACES: [&str; 5] = [
+    "launcher/src/kernel.rs",
+    "launcher/src/kernel/",
+    "launcher/init/src/",
+    "proxy/src/kernel.rs",
+    "security/src/",
+];
 /// How far above its block a SAFETY comment may begin, in lines.
 const COMMENT_LINES_MAX: usize = 8;
 
@@ -17,7 +22,9 @@ fn is_unsafe(line: &str) -> bool {
 #[test]
 fn unsafe_code_stands_only_where_it_may() {
     let outside = |source: &Source| {
-        let allowed = PLACES.iter().any(|place| source.path == *place || place.ends_with('/') && source.path.starts_with(place));
+        let allowed = PLACES
+            .iter()
+            .any(|place| source.path == *place || place.ends_with('/') && source.path.starts_with(place));
         !allowed && source.text.lines().any(is_unsafe)
     };
     let wrong: Vec<String> = sources(&["rs"]).into_iter().filter(outside).map(|source| source.path).collect();

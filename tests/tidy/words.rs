@@ -33,7 +33,9 @@ fn no_forbidden_word_stands_in_any_file() {
 
 #[test]
 fn locked_crates_come_from_the_one_registry() {
-    let lock = std::fs::read_to_string(harness::programs::checkout().join("Cargo.lock")).expect("read Cargo.lock");
-    let elsewhere = |line: &&str| line.starts_with("source = ") && !line.contains("github.com/rust-lang/crates.io-index");
+    let lock =
+        std::fs::read_to_string(harness::programs::checkout().join("Cargo.lock")).expect("read Cargo.lock");
+    let elsewhere =
+        |line: &&str| line.starts_with("source = ") && !line.contains("github.com/rust-lang/crates.io-index");
     assert_none("sources", &lock.lines().filter(elsewhere).map(str::to_owned).collect::<Vec<_>>());
 }
