@@ -168,8 +168,6 @@ fn devices(_: &Targets) -> Tried {
         c"/dev/vsock",
         c"/dev/uinput",
         c"/dev/net/tun",
-        c"/dev/vda",
-        c"/dev/sda",
     ];
     let ask = |path: &CStr| {
         let answer = open(path, libc::O_RDONLY);
@@ -356,7 +354,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "F25",
-        what: "open devices: memory, kernel log, kvm, fuse, tun, disks, terminals",
+        what: "open devices: memory, kernel log, kvm, fuse, tun, loop, terminals",
         wall: "mount namespace: /dev holds five devices",
         user: Expected::all("ENOENT"),
         root: Expected::all("ENOENT"),

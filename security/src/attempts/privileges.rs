@@ -64,6 +64,9 @@ fn write_existing(path: &std::ffi::CStr, content: &str) -> Answer {
 fn rewrite_maps(targets: &Targets) -> Tried {
     let own = targets.text("outside_uid").unwrap_or("1000");
     let group = targets.text("outside_gid").unwrap_or("1000");
+    if targets.text("fresh").is_ok() {
+        call!(libc::SYS_unshare, libc::CLONE_NEWUSER).map_err(|errno| format!("fresh namespace: {errno}"))?;
+    }
     Ok(vec![
         Act::of("write setgroups", write_existing(c"/proc/self/setgroups", "deny")),
         Act::of("write uid_map", write_existing(c"/proc/self/uid_map", &format!("0 {own} 1"))),
@@ -76,12 +79,12 @@ fn raise_capabilities(targets: &Targets) -> Tried {
     const AMBIENT_RAISE: i32 = 2;
     let header = [VERSION_3.to_ne_bytes(), [0; 4]].concat();
     let all_chown = [1_u32, 1, 1, 0, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
-    let capset = call!(libc::SYS_capset, header.as_slice(), all_chown.as_slice());
-    let ambient = call!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, AMBIENT_RAISE, 0, 0, 0);
     let file = scratch(targets, "capable")?;
     write_new(&file, b"x").map_err(|errno| format!("write a file: {errno}"))?;
     let on_file: Vec<u8> = [0x0200_0001_u32, 1, 0, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
     let set = call!(libc::SYS_setxattr, &*file, c"security.capability", on_file.as_slice(), on_file.len(), 0);
+    let capset = call!(libc::SYS_capset, header.as_slice(), all_chown.as_slice());
+    let ambient = call!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, AMBIENT_RAISE, 0, 0, 0);
     let _ = unlink(&file);
     Ok(vec![
         Act::of("setxattr(security.capability)", set),

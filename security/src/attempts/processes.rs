@@ -63,7 +63,7 @@ fn memory_calls(targets: &Targets) -> Tried {
 fn secrets_in_proc(targets: &Targets, name: &str) -> Tried {
     let process = targets.number(name)?;
     let mut acts = Vec::new();
-    for file in ["environ", "maps", "cmdline", "fd/0", "root/etc/passwd"] {
+    for file in ["environ", "maps", "cmdline", "exe", "root/etc/passwd"] {
         let path = c_string(&format!("/proc/{process}/{file}"))?;
         acts.push(Act::of(format!("read /proc/{}/{file}", name.to_uppercase()), read(&path)));
     }
@@ -302,6 +302,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P17",
+        alone: &[("process_madvise(victim)", "outside it takes CAP_SYS_NICE")],
         what: "compare, page out and reap another process: kcmp, process_madvise, process_mrelease",
         wall: "seccomp, pid namespace",
         twin: "signal and reap its own child",
