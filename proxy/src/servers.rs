@@ -1,1 +1,4 @@
-//! To be written.
+//! Who speaks to servers. Reading order: [`spawn`] (the seam to whoever starts them), [`launcher`].
+
+pub mod launcher;
+pub mod spawn;

@@ -1,0 +1,1 @@
+//! The seam to whoever starts servers: the launcher, or a script in tests.
