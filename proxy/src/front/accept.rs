@@ -23,7 +23,12 @@ use tower::ServiceExt;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves clients over TCP until the proxy stops.
-pub async fn tcp<E: Exchange>(front: Arc<Front<E>>, listener: TcpListener, router: Router, tasks: TaskTracker) {
+pub async fn tcp<E: Exchange>(
+    front: Arc<Front<E>>,
+    listener: TcpListener,
+    router: Router,
+    tasks: TaskTracker,
+) {
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     let stop = front.stop.clone();
     while let Some((place, (stream, remote))) = next(&places, &stop, async || listener.accept().await).await {
@@ -38,8 +43,13 @@ pub async fn tcp<E: Exchange>(front: Arc<Front<E>>, listener: TcpListener, route
 }
 
 /// Serves connections to a Unix socket that come from our own user or root, until the proxy stops.
-pub async fn unix<F, S>(listener: UnixListener, connections_max: usize, stop: CancellationToken, tasks: TaskTracker, serve: F)
-where
+pub async fn unix<F, S>(
+    listener: UnixListener,
+    connections_max: usize,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    serve: F,
+) where
     F: Fn(UnixStream) -> S,
     S: Future<Output = ()> + Send + 'static,
 {

@@ -134,8 +134,7 @@ pub fn declared_version(params: &Params<'_>) -> Result<String, Fault> {
         let member = format!("params._meta[\"io.modelcontextprotocol/{member}\"]");
         Fault::new(code::INVALID_PARAMS, format!("{member} must be {kind}"))
     };
-    let version =
-        string(params.protocol.version).ok_or_else(|| missing("protocolVersion", "a string"))?;
+    let version = string(params.protocol.version).ok_or_else(|| missing("protocolVersion", "a string"))?;
     match params.protocol.capabilities {
         Some(capabilities) if capabilities.get().starts_with('{') => Ok(version),
         _ => Err(missing("clientCapabilities", "an object")),
@@ -148,9 +147,9 @@ pub fn declared_version(params: &Params<'_>) -> Result<String, Fault> {
 /// -32601 for them.
 pub fn refuse_removed(method: &str) -> Result<(), Fault> {
     match method {
-        "initialize" | "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
-            Err(Fault::new(code::METHOD_NOT_FOUND, format!("{method} does not exist in this protocol version")))
-        }
+        "initialize" | "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => Err(
+            Fault::new(code::METHOD_NOT_FOUND, format!("{method} does not exist in this protocol version")),
+        ),
         _ => Ok(()),
     }
 }

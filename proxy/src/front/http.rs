@@ -73,9 +73,10 @@ fn endpoint<E: Exchange>(front: &Front<E>, server: Option<String>) -> Result<End
     let Some(text) = server else { return Ok(Endpoint::Aggregate) };
     match ServerName::new(&text) {
         Ok(name) if front.exchange.has_server(&name) => Ok(Endpoint::Server(name)),
-        _ => {
-            Err(Fault::transport(StatusCode::NOT_FOUND, format!("no server of the name {text:?} is configured")))
-        }
+        _ => Err(Fault::transport(
+            StatusCode::NOT_FOUND,
+            format!("no server of the name {text:?} is configured"),
+        )),
     }
 }
 

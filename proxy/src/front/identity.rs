@@ -126,7 +126,8 @@ mod tests {
     const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
     fn verdict(identity: &Identity, uid: Option<uid_t>, authorization: &[&'static str]) -> Option<Principal> {
-        let values = authorization.iter().map(|&value| (header::AUTHORIZATION, HeaderValue::from_static(value)));
+        let values =
+            authorization.iter().map(|&value| (header::AUTHORIZATION, HeaderValue::from_static(value)));
         let mut headers = HeaderMap::new();
         values.for_each(|(name, value)| drop(headers.append(name, value)));
         identity.principal(&Peer { local: LOCAL, uid }, &headers).ok()

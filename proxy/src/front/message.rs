@@ -176,9 +176,15 @@ mod tests {
     #[test]
     fn tells_the_kinds_of_message_apart() {
         assert!(matches!(parse(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), Ok(Message::Request(_))));
-        assert!(matches!(parse(r#"{"jsonrpc":"2.0","method":"n","params":null}"#), Ok(Message::Notification(_))));
+        assert!(matches!(
+            parse(r#"{"jsonrpc":"2.0","method":"n","params":null}"#),
+            Ok(Message::Notification(_))
+        ));
         assert!(matches!(parse(r#"{"jsonrpc":"2.0","id":1,"result":null}"#), Ok(Message::Response)));
-        assert!(matches!(parse(r#"{"jsonrpc":"2.0","error":{"code":1,"message":""}}"#), Ok(Message::Response)));
+        assert!(matches!(
+            parse(r#"{"jsonrpc":"2.0","error":{"code":1,"message":""}}"#),
+            Ok(Message::Response)
+        ));
     }
 
     #[test]
@@ -227,7 +233,10 @@ mod tests {
         assert_eq!(code_of(&long), code::INVALID_REQUEST);
         let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
         assert!(text(nested(CLIENT_MESSAGE_DEPTH_MAX).as_bytes()).is_ok());
-        assert_eq!(text(nested(CLIENT_MESSAGE_DEPTH_MAX + 1).as_bytes()).unwrap_err().code, code::PARSE_ERROR);
+        assert_eq!(
+            text(nested(CLIENT_MESSAGE_DEPTH_MAX + 1).as_bytes()).unwrap_err().code,
+            code::PARSE_ERROR
+        );
         let quoted = format!(r#""\"{}""#, "[".repeat(1000));
         assert!(text(quoted.as_bytes()).is_ok());
     }

@@ -35,8 +35,13 @@ pub async fn post<E: Exchange>(
     match message {
         Message::Request(request) => {
             let accepts = headers::accept(headers)?;
-            let caller = check(headers, &request)
-                .map(|version| Caller { endpoint, era: Era::Modern, version, principal, session: None });
+            let caller = check(headers, &request).map(|version| Caller {
+                endpoint,
+                era: Era::Modern,
+                version,
+                principal,
+                session: None,
+            });
             let answered = match caller {
                 Ok(caller) if request.method == "subscriptions/listen" => {
                     listen_stream(front, caller, &request).await
@@ -46,8 +51,12 @@ pub async fn post<E: Exchange>(
             };
             answered.map_err(|fault| fault.about(request.id))
         }
-        Message::Notification(notification) => notify(front, endpoint, principal, headers, body, &notification).await,
-        Message::Response => Err(Fault::new(code::INVALID_REQUEST, "clients send no responses in this protocol version")),
+        Message::Notification(notification) => {
+            notify(front, endpoint, principal, headers, body, &notification).await
+        }
+        Message::Response => {
+            Err(Fault::new(code::INVALID_REQUEST, "clients send no responses in this protocol version"))
+        }
     }
 }
 

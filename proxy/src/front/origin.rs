@@ -21,7 +21,11 @@ pub fn check(headers: &HeaderMap, local: IpAddr) -> Result<(), Fault> {
         // On other addresses the token protects; a page may still only reach where it came from.
         Some(authority) => authority.eq_ignore_ascii_case(host),
     };
-    if allowed { Ok(()) } else { Err(forbidden("header Origin names a page that may not reach this endpoint")) }
+    if allowed {
+        Ok(())
+    } else {
+        Err(forbidden("header Origin names a page that may not reach this endpoint"))
+    }
 }
 
 fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Option<&'a str>, Fault> {
@@ -69,7 +73,9 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:80", "[::1]"] {
             assert!(verdict("127.0.0.1", host, None), "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.", "localhost:x", "127.0.0.2", "", "::1"] {
+        for host in
+            ["evil.example", "127.0.0.1.evil.example", "localhost.", "localhost:x", "127.0.0.2", "", "::1"]
+        {
             assert!(!verdict("127.0.0.1", host, None), "{host}");
         }
         assert!(!verdict("::ffff:127.0.0.1", "evil.example", None));
@@ -80,7 +86,8 @@ mod tests {
         for origin in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:80"] {
             assert!(verdict("127.0.0.1", "localhost", Some(origin)), "{origin}");
         }
-        for origin in ["null", "http://evil.example", "ftp://localhost", "http://localhost@evil.example", ""] {
+        for origin in ["null", "http://evil.example", "ftp://localhost", "http://localhost@evil.example", ""]
+        {
             assert!(!verdict("127.0.0.1", "localhost", Some(origin)), "{origin}");
         }
     }

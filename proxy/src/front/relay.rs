@@ -87,7 +87,10 @@ struct Connection<E: Exchange> {
     handshake: Option<Handshake>,
     told: bool,
     places: Arc<Semaphore>,
+    /// Requests under way.
     tasks: JoinSet<()>,
+    /// What never ends by itself: subscriptions.
+    listening: JoinSet<()>,
     modern: UnderWay,
 }
 
@@ -108,6 +111,7 @@ impl<E: Exchange> Connection<E> {
             told: false,
             places: Arc::new(Semaphore::new(RELAY_REQUESTS_MAX)),
             tasks: JoinSet::new(),
+            listening: JoinSet::new(),
             modern: UnderWay::default(),
         }
     }
@@ -126,7 +130,7 @@ impl<E: Exchange> Connection<E> {
                 self.say(Fault::new(code::INVALID_REQUEST, problem).to_json()).await;
                 return;
             }
-            while self.tasks.try_join_next().is_some() {}
+            while self.tasks.try_join_next().is_some() || self.listening.try_join_next().is_some() {}
             if !line.trim_ascii().is_empty() {
                 self.take(Bytes::from(line)).await;
             }
@@ -136,21 +140,23 @@ impl<E: Exchange> Connection<E> {
         }
     }
 
-    /// Lets requests under way finish after the client has closed its side, for a while.
+    /// Lets requests under way finish after the client has closed its side, for a while. Subscriptions
+    /// end at once, or say goodbye if it is the proxy that stops.
     async fn finish(&mut self) {
-        if self.told {
-            // It would tell what happens for ever.
-            self.handshake = None;
-        }
         let lines = self.lines.clone();
-        let rest = async { while self.tasks.join_next().await.is_some() {} };
+        let rest = async {
+            while self.tasks.join_next().await.is_some() {}
+            if self.front.stop.is_cancelled() {
+                while self.listening.join_next().await.is_some() {}
+            }
+        };
         tokio::select! {
             () = rest => {}
             () = lines.closed() => {}
-            () = self.front.stop.cancelled() => {}
             () = tokio::time::sleep(RELAY_LINGER_MAX) => {}
         }
         self.tasks.shutdown().await;
+        self.listening.shutdown().await;
     }
 
     async fn say(&self, message: Bytes) {
@@ -213,7 +219,7 @@ impl<E: Exchange> Connection<E> {
         let (front, lines) = (Arc::clone(&self.front), self.lines.clone());
         let (under_way, id) = (Arc::clone(&self.modern), request.id.get().to_owned());
         let listens = request.method == "subscriptions/listen";
-        let task = self.tasks.spawn(async move {
+        let answering = async move {
             let _place = place;
             if listens {
                 listen(&front, caller, &body, lines).await;
@@ -222,7 +228,9 @@ impl<E: Exchange> Connection<E> {
                 let _ = lines.send(answer.response).await;
             }
             under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        });
+        };
+        let tasks = if listens { &mut self.listening } else { &mut self.tasks };
+        let task = tasks.spawn(answering);
         let mut under_way = self.modern.lock().unwrap_or_else(PoisonError::into_inner);
         under_way.retain(|_, task| !task.is_finished());
         under_way.insert(request.id.get().to_owned(), task);
@@ -298,31 +306,13 @@ impl<E: Exchange> Connection<E> {
         })
     }
 
-    /// Tells a legacy client what happens, until it is gone.
-    fn tell(&self, handshake: Handshake) {
-        let (front, lines) = (Arc::clone(&self.front), self.lines.downgrade());
+    /// Tells a legacy client what happens, until the connection ends.
+    fn tell(&mut self, handshake: Handshake) {
+        let (front, lines) = (Arc::clone(&self.front), self.lines.clone());
         let mut events = front.exchange.events();
-        tokio::spawn(async move {
+        self.listening.spawn(async move {
             let filter = Filter::legacy(handshake.resources);
-            let (sender, mut messages) = mpsc::channel(1);
-            let telling = subscription::tell(&filter, &Endpoint::Aggregate, &mut events, &sender, &front.stop);
-            let passing = async {
-                // Holds no line open: the connection ends although this task still listens.
-                while let Some(message) = messages.recv().await {
-                    let Some(lines) = lines.upgrade() else { return };
-                    let _ = lines.send(message).await;
-                }
-            };
-            let gone = async {
-                while lines.upgrade().is_some_and(|lines| !lines.is_closed()) {
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                }
-            };
-            tokio::select! {
-                _ = telling => {}
-                () = passing => {}
-                () = gone => {}
-            }
+            subscription::tell(&filter, &Endpoint::Aggregate, &mut events, &lines, &front.stop).await;
         });
     }
 
@@ -383,7 +373,12 @@ async fn with_notifications<E: Exchange>(
 }
 
 /// Answers `subscriptions/listen` until it is cancelled or the client is gone.
-async fn listen<E: Exchange>(front: &Arc<Front<E>>, caller: Caller, body: &Bytes, lines: mpsc::Sender<Bytes>) {
+async fn listen<E: Exchange>(
+    front: &Arc<Front<E>>,
+    caller: Caller,
+    body: &Bytes,
+    lines: mpsc::Sender<Bytes>,
+) {
     // It was parsed before; only the slices could not be taken along.
     let Ok(Message::Request(request)) = message::text(body).and_then(message::parse) else { return };
     match modern::listen(front, caller, &request).await {

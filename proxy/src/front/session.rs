@@ -31,11 +31,7 @@ pub struct Session {
 
 impl Session {
     /// A session as `initialize` made it.
-    pub fn new(
-        caller: Caller,
-        events: broadcast::Receiver<ServerEvent>,
-        ended: CancellationToken,
-    ) -> Self {
+    pub fn new(caller: Caller, events: broadcast::Receiver<ServerEvent>, ended: CancellationToken) -> Self {
         Self {
             caller,
             resources: Resources::default(),
@@ -62,8 +58,7 @@ impl Session {
     }
 
     fn is_idle(&self, now: Instant, limit: Duration) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0
-            && now.saturating_duration_since(self.idle_since()) >= limit
+        self.busy.load(Ordering::Relaxed) == 0 && now.saturating_duration_since(self.idle_since()) >= limit
     }
 }
 
@@ -126,7 +121,8 @@ impl Sessions {
 
     /// The session of this id, if it is this principal's and this endpoint's. Another one's does not exist.
     pub fn find(&self, id: &str, principal: &Principal, endpoint: &Endpoint) -> Option<Arc<Session>> {
-        let session = self.locked().get(id).filter(|session| belongs(session, principal, endpoint)).cloned()?;
+        let session =
+            self.locked().get(id).filter(|session| belongs(session, principal, endpoint)).cloned()?;
         session.touch();
         Some(session)
     }
@@ -145,7 +141,10 @@ impl Sessions {
 
     fn sweep_after(&self, limit: Duration) -> Vec<Arc<Session>> {
         let now = Instant::now();
-        self.locked().extract_if(|_, session| session.is_idle(now, limit)).map(|(_, session)| session).collect()
+        self.locked()
+            .extract_if(|_, session| session.is_idle(now, limit))
+            .map(|(_, session)| session)
+            .collect()
     }
 }
 
@@ -163,12 +162,7 @@ fn belongs(session: &Session, principal: &Principal, endpoint: &Endpoint) -> boo
 }
 
 /// What the core is told about a legacy client.
-pub fn legacy_caller(
-    endpoint: Endpoint,
-    principal: Principal,
-    version: &'static str,
-    number: u64,
-) -> Caller {
+pub fn legacy_caller(endpoint: Endpoint, principal: Principal, version: &'static str, number: u64) -> Caller {
     Caller { endpoint, era: Era::Legacy, version, principal, session: Some(number) }
 }
 

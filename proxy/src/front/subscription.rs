@@ -89,7 +89,9 @@ impl Filter {
         let asked: Asked = serde_json::from_str(text.get())
             .map_err(|error| wrong(format!("params.notifications: {error}")))?;
         if asked.resource_subscriptions.len() > SUBSCRIPTIONS_MAX {
-            return Err(wrong(format!("resourceSubscriptions may name {SUBSCRIPTIONS_MAX} resources at most")));
+            return Err(wrong(format!(
+                "resourceSubscriptions may name {SUBSCRIPTIONS_MAX} resources at most"
+            )));
         }
         let lists = [
             (asked.tools_list_changed, List::Tools),
@@ -269,8 +271,10 @@ mod tests {
     #[test]
     fn acknowledges_the_honoured_subset() {
         assert_eq!(
-            listening(r#"{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["x:1"]}"#)
-                .acknowledgement(),
+            listening(
+                r#"{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["x:1"]}"#
+            )
+            .acknowledgement(),
             r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["x:1"]},"_meta":{"io.modelcontextprotocol/subscriptionId":7}}}"#
         );
     }

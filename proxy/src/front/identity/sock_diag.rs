@@ -72,8 +72,12 @@ impl SockDiag {
 /// `struct nlmsghdr` and `struct inet_diag_req_v2`: which socket has `remote` as its own address?
 fn request(sequence: u32, remote: SocketAddr, local: SocketAddr) -> Option<Vec<u8>> {
     let (family, source, target) = match (remote.ip().to_canonical(), local.ip().to_canonical()) {
-        (IpAddr::V4(source), IpAddr::V4(target)) => (AF_INET, padded(&source.octets()), padded(&target.octets())),
-        (IpAddr::V6(source), IpAddr::V6(target)) => (AF_INET6, padded(&source.octets()), padded(&target.octets())),
+        (IpAddr::V4(source), IpAddr::V4(target)) => {
+            (AF_INET, padded(&source.octets()), padded(&target.octets()))
+        }
+        (IpAddr::V6(source), IpAddr::V6(target)) => {
+            (AF_INET6, padded(&source.octets()), padded(&target.octets()))
+        }
         _ => return None,
     };
     let mut out = Vec::with_capacity(REQUEST_BYTES);
@@ -113,10 +117,12 @@ fn read(reply: &[u8], sequence: u32) -> Option<nix::Result<Option<uid_t>>> {
             let uid = u32::from_ne_bytes(field(reply, HEADER_BYTES + 64)?);
             Some(Ok((state == TCP_ESTABLISHED).then_some(uid)))
         }
-        NLMSG_ERROR => match Errno::from_raw(i32::from_ne_bytes(field(reply, HEADER_BYTES)?).wrapping_neg()) {
-            Errno::ENOENT => Some(Ok(None)),
-            errno => Some(Err(errno)),
-        },
+        NLMSG_ERROR => {
+            match Errno::from_raw(i32::from_ne_bytes(field(reply, HEADER_BYTES)?).wrapping_neg()) {
+                Errno::ENOENT => Some(Ok(None)),
+                errno => Some(Err(errno)),
+            }
+        }
         _ => None,
     }
 }
