@@ -1,1 +1,111 @@
-//! To be written.
+//! Every bound of the proxy, with its unit, in one place.
+
+use std::time::Duration;
+
+// The core: messages, servers, lists.
+
+/// Levels of nesting of one message.
+pub const NESTING_MAX: usize = 128;
+/// Bytes of one line a server writes; above it the server is ended.
+pub const SERVER_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes read from a server at once.
+pub const READ_BYTES: usize = 16 * 1024;
+/// Lines on a server's standard output that are no message; above it the server is ended.
+pub const JUNK_LINES_MAX: u64 = 1000;
+/// Bytes that may wait for a server that reads slowly.
+pub const OUTBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Requests one server may have in its hands.
+pub const PENDING_MAX: usize = 4096;
+/// Requests that may wait while one server starts.
+pub const WAITING_MAX: usize = 1024;
+/// Lines kept of what a server writes to its standard error.
+pub const STDERR_LINES: usize = 20;
+/// Bytes kept of one such line.
+pub const STDERR_LINE_BYTES: usize = 500;
+/// The longest a request may take however much progress it reports.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(3600);
+/// How long the first list waits for servers never seen.
+pub const FIRST_LIST_WAIT: Duration = Duration::from_secs(10);
+/// How long changes of a server's lists are gathered before they are looked at.
+pub const LIST_CHANGE_QUIET: Duration = Duration::from_millis(500);
+/// How long one page of a list may take.
+pub const LIST_PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pages of one list of one server.
+pub const LIST_PAGES_MAX: usize = 100;
+/// Entries of one list of one server.
+pub const LIST_ITEMS_MAX: usize = 10_000;
+/// Bytes of one list of one server.
+pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one server's instructions on the aggregate endpoint.
+pub const INSTRUCTIONS_BYTES_MAX: usize = 2048;
+/// Resources one session or stream may be subscribed to.
+pub const SUBSCRIPTIONS_MAX: usize = 1024;
+/// Events that may wait for a slow front; above it the front sees a gap.
+pub const EVENTS_MAX: usize = 1024;
+/// The first wait before a server is started again.
+pub const RESTART_WAIT_MIN: Duration = Duration::from_millis(100);
+/// The longest wait before a server is started again.
+pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
+/// A server that ran this long is started again at once.
+pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
+/// How long a server may take to end after it was asked to.
+pub const STOP_GRACE: Duration = Duration::from_secs(2);
+/// How long we wait to learn how a server ended.
+pub const EXIT_REPORT_WAIT: Duration = Duration::from_millis(500);
+/// How long the launcher may take to answer.
+pub const LAUNCHER_REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest wait before the launcher is connected to again.
+pub const LAUNCHER_RECONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Bytes of the view.
+pub const VIEW_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a modern client may keep a list, in milliseconds; changes are announced.
+pub const LIST_TTL_MS: u64 = 5000;
+
+// The front: what clients may send and hold.
+
+/// Bytes of one message of a client: an HTTP body or a line of the relay.
+pub const CLIENT_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Nesting of arrays and objects in one message of a client.
+pub const CLIENT_MESSAGE_DEPTH_MAX: usize = 100;
+/// Bytes of a request's id, quotes included: it is copied into every notification of a subscription.
+pub const REQUEST_ID_BYTES_MAX: usize = 1024;
+/// Messages in one batch (2025-03-26 only).
+pub const BATCH_MESSAGES_MAX: usize = 64;
+/// Header lines of one HTTP request.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// Bytes of all header lines of one HTTP request together.
+pub const HTTP_HEADER_BYTES_MAX: usize = 32 * 1024;
+/// How long a client may take to send its header lines, and may leave a connection idle.
+pub const HTTP_HEADER_TIME_MAX: Duration = Duration::from_secs(75);
+/// How long a client may take to send a body.
+pub const HTTP_BODY_TIME_MAX: Duration = Duration::from_secs(30);
+/// TCP connections at one time; further ones wait in the kernel's queue.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// Requests of all HTTP clients that may be under way at one time.
+pub const HTTP_REQUESTS_MAX: usize = 2048;
+/// Streams that stay open (`subscriptions/listen`, and GET of a session), all clients together.
+pub const OPEN_STREAMS_MAX: usize = 512;
+/// Legacy sessions at one time.
+pub const SESSIONS_MAX: usize = 2048;
+/// How long a legacy session lives without a message or an open stream.
+pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+/// How often idle sessions are looked for.
+pub const SESSION_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Time between comments on an event stream that has nothing to say.
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Relay connections at one time.
+pub const RELAY_CONNECTIONS_MAX: usize = 256;
+/// Requests of one relay connection that may be under way at one time.
+pub const RELAY_REQUESTS_MAX: usize = 256;
+/// Lines that may wait for a slow relay client.
+pub const RELAY_LINES_MAX: usize = 256;
+/// How long requests of a relay client may go on after it closed its sending side.
+pub const RELAY_LINGER_MAX: Duration = Duration::from_secs(30);
+/// Connections to the administration socket at one time.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+/// How long open connections may go on after the order to stop.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// Bytes of the file that holds the token.
+pub const TOKEN_BYTES_MAX: u64 = 1024;
+/// Listening sockets the proxy may be handed.
+pub const LISTENERS_MAX: usize = 16;

@@ -1,1 +1,15 @@
-//! To be written.
+//! The protocol as data: raw JSON in, raw JSON out, no task, no socket.
+//!
+//! Reading order: [`object`] (one level of raw JSON), [`edit`] (change a member, keep the rest),
+//! [`envelope`] (a JSON-RPC message), [`method`], [`version`], [`error`], [`request`] (what goes to a
+//! server), [`normalise`] (what comes back, from one era to the other), [`names`] (of the aggregate).
+
+pub mod edit;
+pub mod envelope;
+pub mod error;
+pub mod method;
+pub mod names;
+pub mod normalise;
+pub mod object;
+pub mod request;
+pub mod version;

@@ -1,1 +1,15 @@
-//! To be written.
+//! Who speaks to servers.
+//!
+//! Reading order: [`spawn`] (the seam to whoever starts them), [`launcher`] (who does), [`server`] (one
+//! server, started again and again), [`era`] (the first words), [`connection`] (one process), [`reader`],
+//! [`outbox`], [`pending`], [`stderr`] (its parts).
+
+pub mod connection;
+pub mod era;
+pub mod launcher;
+pub mod outbox;
+pub mod pending;
+pub mod reader;
+pub mod server;
+pub mod spawn;
+pub mod stderr;

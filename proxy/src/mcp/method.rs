@@ -1,0 +1,105 @@
+//! The methods the core treats in a way of their own.
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// A method of a request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Method {
+            $($(#[$doc])* $variant,)*
+            /// Any other: passed on where there is one server to pass it to.
+            Other,
+        }
+
+        impl Method {
+            /// The method with this name.
+            #[must_use]
+            pub fn of(text: &str) -> Self {
+                match text { $($text => Self::$variant,)* _ => Self::Other }
+            }
+        }
+    };
+}
+
+methods! {
+    /// The handshake of legacy clients.
+    Initialize = "initialize",
+    /// Are you there?
+    Ping = "ping",
+    /// What modern clients may ask first.
+    Discover = "server/discover",
+    /// The tools.
+    ToolsList = "tools/list",
+    /// Runs a tool.
+    ToolsCall = "tools/call",
+    /// The prompts.
+    PromptsList = "prompts/list",
+    /// One prompt, filled in.
+    PromptsGet = "prompts/get",
+    /// The resources.
+    ResourcesList = "resources/list",
+    /// The templates of resources.
+    TemplatesList = "resources/templates/list",
+    /// One resource.
+    ResourcesRead = "resources/read",
+    /// Legacy: tell me when a resource changes.
+    Subscribe = "resources/subscribe",
+    /// Legacy: no longer.
+    Unsubscribe = "resources/unsubscribe",
+    /// Values for an argument.
+    Complete = "completion/complete",
+    /// Legacy: how much to log.
+    SetLevel = "logging/setLevel",
+    /// Modern: a stream of changes.
+    Listen = "subscriptions/listen",
+}
+
+impl Method {
+    /// Whether it may be asked a second time when it is not known if the first was carried out.
+    #[must_use]
+    pub fn is_repeatable(self) -> bool {
+        !matches!(self, Self::ToolsCall | Self::Other)
+    }
+
+    /// Whether a modern result must say how long it may be kept.
+    #[must_use]
+    pub fn is_cacheable(self) -> bool {
+        matches!(
+            self,
+            Self::Discover
+                | Self::ToolsList
+                | Self::PromptsList
+                | Self::ResourcesList
+                | Self::TemplatesList
+                | Self::ResourcesRead
+        )
+    }
+
+    /// Whether modern revisions have removed it.
+    #[must_use]
+    pub fn is_legacy_only(self) -> bool {
+        matches!(self, Self::Initialize | Self::Ping | Self::Subscribe | Self::Unsubscribe | Self::SetLevel)
+    }
+
+    /// Whether only modern revisions have it.
+    #[must_use]
+    pub fn is_modern_only(self) -> bool {
+        matches!(self, Self::Discover | Self::Listen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_calls_and_unknown_methods_may_not_be_repeated() {
+        for text in
+            ["tools/list", "resources/read", "prompts/get", "ping", "server/discover", "completion/complete"]
+        {
+            assert!(Method::of(text).is_repeatable(), "{text}");
+        }
+        for text in ["tools/call", "tasks/cancel", "Tools/List", ""] {
+            assert!(!Method::of(text).is_repeatable(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A client's request as the line a server reads: our own id and progress token, and the `_meta` of the
+//! server's era. Everything else in `params` keeps its bytes.
+
+use super::object::{Keys, Object, ObjectError, quote};
+use super::version;
+use crate::exchange::Era;
+use std::borrow::Cow;
+use std::io::Write as _;
+
+/// `_meta`: the revision a modern request is made in.
+pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// `_meta`: what the modern client can do.
+pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// `_meta`: who the modern client is.
+pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+/// `_meta`: how much a modern request wants logged.
+pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// `_meta`: who made a modern result.
+pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// `_meta`: the stream a modern notification belongs to.
+pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// `_meta`: what progress notifications carry.
+const PROGRESS_TOKEN: &str = "progressToken";
+
+/// Who we are, raw: `clientInfo` toward servers, `serverInfo` of the aggregate.
+pub const IMPLEMENTATION: &str =
+    concat!(r#"{"name":"only1mcp","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+
+/// What a client's request says, before it is fitted to a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What is asked.
+    pub method: &'a str,
+    /// An object, raw, with names and URIs already as the server knows them.
+    pub params: Option<&'a str>,
+    /// The era of the client.
+    pub client: Era,
+    /// The level a legacy client has set, for a modern server.
+    pub log_level: Option<&'a str>,
+}
+
+/// A line for a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// With its newline, and no other.
+    pub bytes: Vec<u8>,
+    /// The client's own progress token, raw: our id stands in its place.
+    pub progress_token: Option<Box<str>>,
+    /// Whether the client wants log lines of this request.
+    pub wants_log: bool,
+}
+
+impl Asked<'_> {
+    /// The line that asks a server of era `server` under our id `id`.
+    ///
+    /// # Errors
+    /// [`ObjectError`] if `params` or `_meta` has a key twice.
+    pub fn line(&self, id: u64, server: Era) -> Result<Line, ObjectError> {
+        let Some(params) = self.params else {
+            let params = match server {
+                Era::Legacy => None,
+                Era::Modern => Some(format!("{{\"_meta\":{}}}", self.modern_meta())),
+            };
+            let bytes = message(Some(id), self.method, params.as_deref());
+            return Ok(Line { bytes, progress_token: None, wants_log: self.client == Era::Legacy });
+        };
+        let object = Object::parse(params, Keys::Folded)?;
+        let meta = match object.get("_meta") {
+            Some(text) if text.starts_with('{') => Some(Object::parse(text, Keys::Exact)?),
+            _ => None,
+        };
+        let token = meta.as_ref().and_then(|meta| meta.get(PROGRESS_TOKEN)).filter(|raw| *raw != "null");
+        let wants_log = self.client == Era::Legacy
+            || meta.as_ref().is_some_and(|meta| meta.get(LOG_LEVEL).is_some_and(|raw| raw != "null"));
+        let mut edit = object.edit();
+        match self.meta(meta.as_ref(), token.map(|_| id), server) {
+            Some(text) => edit.set("_meta", text),
+            None => edit.remove("_meta"),
+        };
+        let bytes = message(Some(id), self.method, Some(&edit.finish()));
+        Ok(Line { bytes, progress_token: token.map(Box::from), wants_log })
+    }
+
+    /// `_meta` as the server shall see it; nothing if it would be empty.
+    fn meta<'a>(&self, meta: Option<&Object<'a>>, token: Option<u64>, server: Era) -> Option<Cow<'a, str>> {
+        let Some(meta) = meta else {
+            return (server == Era::Modern).then(|| Cow::Owned(self.modern_meta()));
+        };
+        let mut edit = meta.edit();
+        if let Some(token) = token {
+            edit.set(PROGRESS_TOKEN, token.to_string());
+        }
+        match (self.client, server) {
+            (Era::Modern, Era::Legacy) => {
+                for key in [PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL] {
+                    edit.remove(key);
+                }
+                if edit.is_empty() {
+                    return None;
+                }
+            }
+            (Era::Legacy, Era::Modern) => {
+                edit.set(PROTOCOL_VERSION, quote(version::MODERN));
+                edit.set(CLIENT_CAPABILITIES, "{}");
+                edit.set(CLIENT_INFO, IMPLEMENTATION);
+                match self.log_level {
+                    Some(level) => edit.set(LOG_LEVEL, quote(level)),
+                    None => edit.remove(LOG_LEVEL),
+                };
+            }
+            (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern) => {}
+        }
+        Some(edit.finish())
+    }
+
+    fn modern_meta(&self) -> String {
+        modern_meta(self.log_level)
+    }
+}
+
+/// The `_meta` of our own modern requests.
+#[must_use]
+pub fn modern_meta(log_level: Option<&str>) -> String {
+    let level = log_level.map(|level| format!(",\"{LOG_LEVEL}\":{}", quote(level))).unwrap_or_default();
+    format!(
+        "{{\"{PROTOCOL_VERSION}\":\"{}\",\"{CLIENT_CAPABILITIES}\":{{}},\"{CLIENT_INFO}\":{IMPLEMENTATION}{level}}}",
+        version::MODERN
+    )
+}
+
+/// A request (with `id`) or a notification, as one line with its newline.
+#[must_use]
+pub fn message(id: Option<u64>, method: &str, params: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + method.len() + params.map_or(0, str::len));
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
+    if let Some(id) = id {
+        // Writing into a vector cannot fail.
+        let _ = write!(out, ",\"id\":{id}");
+    }
+    out.extend_from_slice(b",\"method\":");
+    out.extend_from_slice(quote(method).as_bytes());
+    if let Some(params) = params {
+        out.extend_from_slice(b",\"params\":");
+        out.extend_from_slice(params.as_bytes());
+    }
+    out.push(b'}');
+    unfold(&mut out);
+    out.push(b'\n');
+    out
+}
+
+/// Makes line ends blanks: inside JSON they can only stand between tokens.
+pub fn unfold(line: &mut [u8]) {
+    if memchr::memchr2(b'\n', b'\r', line).is_some() {
+        for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(params: Option<&str>, client: Era, server: Era) -> (String, Option<Box<str>>) {
+        let asked = Asked { method: "tools/call", params, client, log_level: Some("info") };
+        let line = asked.line(9, server).unwrap();
+        (String::from_utf8(line.bytes).unwrap(), line.progress_token)
+    }
+
+    #[test]
+    fn within_legacy_only_the_progress_token_changes() {
+        let params = r#"{"name":"x","arguments":{"n":1.00,"big":123456789012345678901234567890}}"#;
+        let (text, token) = line(Some(params), Era::Legacy, Era::Legacy);
+        assert_eq!(
+            text,
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"tools/call\",\"params\":{params}}}\n")
+        );
+        assert_eq!(token, None);
+        let (text, token) =
+            line(Some(r#"{"_meta":{"progressToken":"abc","v":1},"name":"x"}"#), Era::Legacy, Era::Legacy);
+        assert!(text.contains(r#""params":{"_meta":{"progressToken":9,"v":1},"name":"x"}"#), "{text}");
+        assert_eq!(token.as_deref(), Some("\"abc\""));
+    }
+
+    #[test]
+    fn a_legacy_server_sees_no_modern_meta() {
+        let params = format!(r#"{{"name":"x","_meta":{}}}"#, modern_meta(Some("info")));
+        assert!(line(Some(&params), Era::Modern, Era::Legacy).0.contains(r#""params":{"name":"x"}"#));
+        let params = format!(r#"{{"_meta":{{"own":1,"{PROTOCOL_VERSION}":"2026-07-28"}}}}"#);
+        assert!(line(Some(&params), Era::Modern, Era::Legacy).0.contains(r#"{"_meta":{"own":1}}"#));
+    }
+
+    #[test]
+    fn a_modern_server_gets_the_meta_a_legacy_client_lacks() {
+        for params in [None, Some("{}"), Some(r#"{"_meta":{}}"#)] {
+            let (text, _) = line(params, Era::Legacy, Era::Modern);
+            for part in [PROTOCOL_VERSION, CLIENT_CAPABILITIES, "\"only1mcp\"", r#"logLevel":"info""#] {
+                assert!(text.contains(part), "{text} lacks {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_holds_no_line_end() {
+        let (text, _) = line(Some("{\r\n  \"name\": \"a\\nb\"\n}"), Era::Legacy, Era::Legacy);
+        assert_eq!(text.matches(['\n', '\r']).count(), 1, "{text}");
+        assert!(text.contains("a\\nb"));
+    }
+
+    #[test]
+    fn refuses_a_name_in_two_spellings() {
+        let asked = Asked {
+            method: "tools/call",
+            params: Some(r#"{"name":"a","Name":"b"}"#),
+            client: Era::Legacy,
+            log_level: None,
+        };
+        assert!(asked.line(1, Era::Legacy).is_err());
+    }
+}

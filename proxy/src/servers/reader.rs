@@ -1,0 +1,149 @@
+//! Reads what a server writes, line by line, and hands each line to whom it belongs.
+
+use crate::exchange::List;
+use crate::limits::{JUNK_LINES_MAX, READ_BYTES, SERVER_LINE_BYTES_MAX};
+use crate::mcp::envelope::{Envelope, Outcome};
+use crate::mcp::error::{RpcError, result_response};
+use crate::mcp::object::{Keys, Object};
+use crate::mcp::request::unfold;
+use crate::servers::connection::Connection;
+use crate::servers::pending::{Reply, ReplyKind, Stream};
+use crate::servers::spawn::Reading;
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::io::AsyncReadExt as _;
+
+/// Reads until the server or the connection ends, then closes the connection.
+pub async fn run(connection: Arc<Connection>, mut stdout: Reading) {
+    let reason = tokio::select! {
+        reason = read_lines(&connection, &mut stdout) => reason,
+        () = connection.closed() => return,
+    };
+    connection.close(&reason);
+}
+
+async fn read_lines(connection: &Connection, stdout: &mut Reading) -> String {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    loop {
+        let searched = buffer.len();
+        buffer.reserve(READ_BYTES);
+        match stdout.read_buf(&mut buffer).await {
+            Ok(0) => return "it closed its standard output".to_owned(),
+            Ok(_) => {}
+            Err(error) => return format!("its standard output cannot be read: {error}"),
+        }
+        let mut from = searched;
+        while let Some(at) = memchr::memchr(b'\n', buffer.get(from..).unwrap_or_default()) {
+            let line = buffer.split_to(from + at + 1);
+            from = 0;
+            if !take_line(connection, line) {
+                return format!(
+                    "it wrote more than {JUNK_LINES_MAX} lines to its standard output that are no messages"
+                );
+            }
+        }
+        if buffer.len() > SERVER_LINE_BYTES_MAX {
+            return format!("it wrote a line of more than {SERVER_LINE_BYTES_MAX} bytes");
+        }
+    }
+}
+
+/// Hands one line on. False if there has been too much junk.
+fn take_line(connection: &Connection, mut line: BytesMut) -> bool {
+    unfold(&mut line);
+    if line.trim_ascii().is_empty() {
+        return true;
+    }
+    let line = line.freeze();
+    match Envelope::parse(&line) {
+        Ok(Envelope::Response { id, outcome }) => take_response(connection, &line, id, outcome),
+        Ok(Envelope::Request { id, method, .. }) => answer_request(connection, id, &method),
+        Ok(Envelope::Notification { method, params }) => take_notification(connection, &method, params),
+        Err(error) => {
+            let count = connection.counters.junk_lines.fetch_add(1, Ordering::Relaxed) + 1;
+            tracing::debug!(%error, count, "a line of standard output is no message");
+            return count <= JUNK_LINES_MAX;
+        }
+    }
+    true
+}
+
+fn take_response(connection: &Connection, line: &Bytes, id: Option<&str>, outcome: Outcome<'_>) {
+    let entry = id.and_then(|id| id.parse().ok()).and_then(|id| connection.pending.remove(id));
+    let Some(entry) = entry else {
+        connection.counters.unknown_answers.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    let reply = match outcome {
+        Outcome::Result(body) => Reply::new(line, body, ReplyKind::Result),
+        Outcome::Error(body) => Reply::new(line, body, ReplyKind::Error),
+        Outcome::Invalid => Reply::new(line, "", ReplyKind::Invalid),
+    };
+    // Whoever waited may have gone in this very moment.
+    let _ = entry.reply.send(reply);
+}
+
+/// Answers what a server asks of us. A shared process is told of no client capabilities, so all but
+/// `ping` is declined.
+fn answer_request(connection: &Connection, id: &str, method: &str) {
+    let answer = match method {
+        "ping" => result_response(id, "{}"),
+        _ => {
+            tracing::info!(method, "declined a request of a server");
+            RpcError::new(
+                crate::mcp::error::METHOD_NOT_FOUND,
+                format!("\"{method}\" is not passed on to clients: no client capability was declared"),
+            )
+            .response(id)
+        }
+    };
+    let mut line = Vec::from(answer);
+    line.push(b'\n');
+    connection.write(&line);
+}
+
+fn take_notification(connection: &Connection, method: &str, params: Option<&str>) {
+    match method {
+        "notifications/progress" => progress(connection, params),
+        "notifications/message" => match connection.pending.only_stream() {
+            Some(stream) => pass_on(connection, &stream, method, params.unwrap_or("{}")),
+            None => dropped(connection),
+        },
+        "notifications/tools/list_changed" => connection.notices.list_changed(List::Tools),
+        "notifications/prompts/list_changed" => connection.notices.list_changed(List::Prompts),
+        "notifications/resources/list_changed" => connection.notices.list_changed(List::Resources),
+        "notifications/resources/updated" => {
+            let object = params.and_then(|params| Object::parse(params, Keys::Exact).ok());
+            if let Some(uri) = object.and_then(|object| object.get_text("uri")) {
+                connection.notices.resource_updated(&uri);
+            }
+        }
+        _ => dropped(connection),
+    }
+}
+
+/// Gives progress to the client that asked, under its own token.
+fn progress(connection: &Connection, params: Option<&str>) {
+    let object = params.and_then(|params| Object::parse(params, Keys::Exact).ok());
+    let Some(object) = object else { return dropped(connection) };
+    let id = object.get("progressToken").and_then(|raw| raw.parse().ok());
+    let Some(stream) = id.and_then(|id| connection.pending.progress(id)) else { return dropped(connection) };
+    let Some(token) = &stream.progress_token else { return dropped(connection) };
+    let mut edit = object.edit();
+    edit.set("progressToken", token.to_string());
+    pass_on(connection, &stream, "notifications/progress", &edit.finish());
+}
+
+fn pass_on(connection: &Connection, stream: &Stream, method: &str, params: &str) {
+    let mut message = crate::mcp::request::message(None, method, Some(params));
+    message.pop();
+    // A client that reads too slowly misses progress, never its answer.
+    if stream.sender.try_send(message.into()).is_err() {
+        dropped(connection);
+    }
+}
+
+fn dropped(connection: &Connection) {
+    connection.counters.dropped_notifications.fetch_add(1, Ordering::Relaxed);
+}

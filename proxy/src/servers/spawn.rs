@@ -1,0 +1,71 @@
+//! The seam to whoever starts servers: the launcher, or a script in tests.
+
+use only1mcp_policy::view::View;
+use only1mcp_wire::{Exit, Machine, ServerName, Spawned};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{oneshot, watch};
+
+/// The end of a pipe we read.
+pub type Reading = Box<dyn AsyncRead + Send + Unpin>;
+/// The end of a pipe we write.
+pub type Writing = Box<dyn AsyncWrite + Send + Unpin>;
+/// A future without a name.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A configuration in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Counts configurations that came into force.
+    pub generation: u64,
+    /// What the proxy may know of it.
+    pub view: View,
+}
+
+/// A server that was started.
+pub struct Process {
+    /// Its standard input.
+    pub stdin: Writing,
+    /// Its standard output.
+    pub stdout: Reading,
+    /// Its standard error.
+    pub stderr: Reading,
+    /// What the launcher says of it.
+    pub spawned: Spawned,
+    /// How it ended. Closed without a word if the launcher went away.
+    pub exit: oneshot::Receiver<Exit>,
+    /// Ends it.
+    pub leash: Box<dyn Leash>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("spawned", &self.spawned).finish_non_exhaustive()
+    }
+}
+
+/// Ends one server.
+pub trait Leash: Send + Sync {
+    /// Asks it to end, and has it killed after `grace`.
+    fn stop(&self, grace: Duration);
+}
+
+/// Why a server was not started, in words for a person.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SpawnError(pub String);
+
+/// Who starts servers.
+pub trait Spawner: Send + Sync + 'static {
+    /// Starts the server of this name, as the configuration in force has it.
+    fn spawn<'a>(&'a self, server: &'a ServerName) -> Later<'a, Result<Process, SpawnError>>;
+
+    /// What it says about this machine.
+    fn machine(&self) -> Machine;
+
+    /// The configuration in force, now and later.
+    fn in_force(&self) -> watch::Receiver<Arc<InForce>>;
+}
