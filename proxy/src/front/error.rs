@@ -32,9 +32,9 @@ pub struct Fault {
     pub status: StatusCode,
     /// The JSON-RPC error code.
     pub code: i64,
-    message: String,
-    data: Option<serde_json::Value>,
-    id: Option<String>,
+    message: Box<str>,
+    data: Option<Box<serde_json::Value>>,
+    id: Option<Box<str>>,
 }
 
 impl Fault {
@@ -42,7 +42,7 @@ impl Fault {
     pub fn new(code: i64, message: impl Into<String>) -> Self {
         let status =
             if code == code::METHOD_NOT_FOUND { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
-        Self { status, code, message: message.into(), data: None, id: None }
+        Self { status, code, message: message.into().into(), data: None, id: None }
     }
 
     /// The body is not JSON.
@@ -52,27 +52,33 @@ impl Fault {
 
     /// A refusal of the transport, with the status as its code.
     pub fn transport(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: i64::from(status.as_u16()), message: message.into(), data: None, id: None }
+        Self {
+            status,
+            code: i64::from(status.as_u16()),
+            message: message.into().into(),
+            data: None,
+            id: None,
+        }
     }
 
     /// Names the request that is refused.
     #[must_use]
     pub fn about(mut self, id: &RawValue) -> Self {
-        self.id = Some(id.get().to_owned());
+        self.id = Some(id.get().into());
         self
     }
 
     /// Adds what a program may read.
     #[must_use]
     pub fn with(mut self, data: serde_json::Value) -> Self {
-        self.data = Some(data);
+        self.data = Some(Box::new(data));
         self
     }
 
     /// The JSON-RPC error. Without `id` if the request had none that could be read, as the schema wants it.
     pub fn to_json(&self) -> Bytes {
         let id = self.id.as_deref().and_then(|id| serde_json::from_str::<&RawValue>(id).ok());
-        let error = ErrorBody { code: self.code, message: &self.message, data: self.data.as_ref() };
+        let error = ErrorBody { code: self.code, message: &self.message, data: self.data.as_deref() };
         let response = ErrorResponse { jsonrpc: "2.0", id, error };
         serde_json::to_vec(&response).map(Bytes::from).unwrap_or_default()
     }
