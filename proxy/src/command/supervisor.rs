@@ -12,13 +12,15 @@ use super::failure::Failure;
 use super::limits::{STOP_ALL, STOP_PROXY};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// Signals that end the daemon.
-const STOP_SIGNALS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+const STOP_SIGNALS: [i32; 4] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
 
 /// Both workers and the signals about them.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Supervisor {
     /// Takes over the signals of this process. The workers are not started yet.
     ///
     /// # Errors
-    /// When the kernel refuses a signalfd.
+    /// When the kernel refuses a handler or a pipe.
     pub fn new([launcher, proxy]: [Worker; 2]) -> Result<Self, Failure> {
         Ok(Self { launcher, proxy, signals: Signals::take()? })
     }
@@ -88,39 +90,60 @@ fn end(worker: &mut Worker, signals: &Signals, deadline: Instant) {
     }
 }
 
-/// The signals about us and our children, as something to wait for.
+/// The signals about us and our children, as something to wait for: handlers that write to pipes.
+///
+/// Not a signalfd: that needs the signals blocked, and `Command` hands its mask down, so that neither the
+/// workers nor any server would hear a SIGTERM. Handlers end with exec.
 #[derive(Debug)]
-struct Signals(SignalFd);
+struct Signals {
+    stop: UnixStream,
+    child: UnixStream,
+}
 
 impl Signals {
     fn take() -> Result<Self, Failure> {
-        let set: SigSet = STOP_SIGNALS.into_iter().chain([Signal::SIGCHLD]).collect();
-        // `Command` gives every child an empty mask again.
-        set.thread_block()
-            .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK))
-            .map(Self)
-            .map_err(|errno| Failure::new(Exit::Internal, format!("cannot take over signals: {errno}")))
+        let piped = || Ok(Self { stop: pipe_of(&STOP_SIGNALS)?, child: pipe_of(&[SIGCHLD])? });
+        piped().map_err(|cause: io::Error| {
+            Failure::new(Exit::Internal, format!("cannot take over signals: {cause}"))
+        })
     }
 
     fn wait(&self, until: Option<Instant>) -> Wake {
-        let timeout =
-            until.map_or(PollTimeout::NONE, |until| timeout(until.saturating_duration_since(Instant::now())));
-        let mut waited = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut waited, timeout) {
+        let left = |until: Instant| timeout(until.saturating_duration_since(Instant::now()));
+        let mut polled = [
+            PollFd::new(self.stop.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.child.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut polled, until.map_or(PollTimeout::NONE, left)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => {
                 eprintln!("only1mcp: cannot wait for signals: {errno}");
                 return Wake::Stop;
             }
         }
-        let mut wake = Wake::Look;
-        while let Ok(Some(info)) = self.0.read_signal() {
-            if STOP_SIGNALS.iter().any(|&signal| u32::try_from(signal as i32) == Ok(info.ssi_signo)) {
-                wake = Wake::Stop;
-            }
-        }
-        wake
+        has_arrived(&self.child);
+        if has_arrived(&self.stop) { Wake::Stop } else { Wake::Look }
     }
+}
+
+/// The end to read of a pipe into which each of the signals puts a byte.
+fn pipe_of(signals: &[i32]) -> io::Result<UnixStream> {
+    let (read, write) = UnixStream::pair()?;
+    read.set_nonblocking(true)?;
+    for &signal in signals {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    Ok(read)
+}
+
+/// Empties a pipe; whether there was anything in it.
+fn has_arrived(mut pipe: &UnixStream) -> bool {
+    let mut bytes = [0; 64];
+    let mut any = false;
+    while let Ok(1..) = pipe.read(&mut bytes) {
+        any = true;
+    }
+    any
 }
 
 /// Rounded up: never awake a moment too early.

@@ -42,7 +42,8 @@ fn own_group(mountinfo: &str, cgroup: &str) -> Option<PathBuf> {
     let path = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
     let (root, point) = mount?;
     let below = Path::new(path).strip_prefix(root).ok()?;
-    Some(Path::new(point).join(below))
+    // Joined with nothing it would get a slash at its end.
+    if below.as_os_str().is_empty() { Some(point.into()) } else { Some(Path::new(point).join(below)) }
 }
 
 fn controllers(own: &Path, offered: &str) -> Finding {

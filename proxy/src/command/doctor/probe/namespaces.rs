@@ -22,8 +22,9 @@ pub(super) fn create() -> Result<String, Errno> {
             | CloneFlags::CLONE_NEWCGROUP,
     )?;
     write("/proc/self/setgroups", "deny").map_err(errno)?;
-    write("/proc/self/uid_map", format!("{uid} {uid} 1")).map_err(errno)?;
-    write("/proc/self/gid_map", format!("{gid} {gid} 1")).map_err(errno)?;
+    // As 0 inside: the next probe keeps its power over the namespaces when it is executed.
+    write("/proc/self/uid_map", format!("0 {uid} 1")).map_err(errno)?;
+    write("/proc/self/gid_map", format!("0 {gid} 1")).map_err(errno)?;
     // Where AppArmor restricts user namespaces they are made all the same, but hold no power.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     Ok(String::new())
