@@ -24,6 +24,8 @@ pub struct Attempt {
     pub user: Expected,
     /// The exact answers inside, in root mode.
     pub root: Expected,
+    /// Other answers from this Landlock ABI on, in both modes; the last that fits counts.
+    pub from_landlock: &'static [(u8, Expected)],
     /// Who must succeed outside, in user mode.
     pub control: Control,
     /// Who must succeed outside, in root mode.
@@ -38,6 +40,37 @@ pub struct Attempt {
     pub run: fn(&Targets) -> Tried,
     /// Does the legitimate neighbour.
     pub twin_run: fn(&Targets) -> Tried,
+}
+
+/// Which of the two modes an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Started by a person.
+    User,
+    /// Started by root.
+    Root,
+}
+
+impl Attempt {
+    /// The exact answers inside.
+    #[must_use]
+    pub fn expected(&self, mode: Mode, landlock_abi: u8) -> &Expected {
+        let newer = self.from_landlock.iter().rev().find(|(since, _)| *since <= landlock_abi);
+        match (newer, mode) {
+            (Some((_, expected)), _) => expected,
+            (None, Mode::User) => &self.user,
+            (None, Mode::Root) => &self.root,
+        }
+    }
+
+    /// Who must succeed outside.
+    #[must_use]
+    pub const fn control(&self, mode: Mode) -> Control {
+        match mode {
+            Mode::User => self.control,
+            Mode::Root => self.root_control,
+        }
+    }
 }
 
 /// What the kernel must answer: `ENOENT`, `SIGSYS`, `hidden`, `allowed`.
@@ -116,6 +149,7 @@ pub(crate) const BLANK: Attempt = Attempt {
     wall: "",
     user: Expected::all("EPERM"),
     root: Expected::all("EPERM"),
+    from_landlock: &[],
     control: Control::SameUid,
     root_control: Control::SameUid,
     alone: &[],

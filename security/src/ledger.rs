@@ -49,7 +49,10 @@ pub fn markdown() -> String {
 fn row(attempt: &Attempt) -> String {
     let both =
         |user: String, root: String| if user == root { user } else { format!("user: {user}; root: {root}") };
-    let inside = both(attempt.user.in_words(), attempt.root.in_words());
+    let mut inside = both(attempt.user.in_words(), attempt.root.in_words());
+    for (since, expected) in attempt.from_landlock {
+        inside.push_str(&format!("; from Landlock ABI {since} on: {}", expected.in_words()));
+    }
     let control = both(attempt.control.in_words().to_owned(), attempt.root_control.in_words().to_owned());
     let Attempt { id, what, wall, twin, reference, .. } = attempt;
     format!("| {id} | {what} | {wall} | {inside} | {control} | {twin} | {reference} |\n")

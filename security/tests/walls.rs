@@ -72,7 +72,7 @@ fn every_control_succeeds_outside() {
         for attempt in catalogue::all() {
             canaries.refill(&person);
             let outside = control::run(attempt, mode, &person, &targets, &canaries.base);
-            let who = format!("{} mode {}", mode.name(), attempt.id);
+            let who = format!("{} mode {}", machine::name_of(mode), attempt.id);
             failures.extend(outside.failures.iter().map(|failure| format!("{who}: {failure}")));
         }
         failures.extend(canaries.call_off());

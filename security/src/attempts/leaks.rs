@@ -13,6 +13,9 @@ const FOREIGN_VARIABLES: [&str; 9] =
     ["AWS_", "SSH_", "GITHUB_", "OPENAI_", "ANTHROPIC_", "ONLY1MCP", "LISTEN_", "XDG_RUNTIME", "DBUS_"];
 /// Processes a sandbox may show: PID 1, the server, this child and a margin for runtimes.
 const PROCESSES_MAX: usize = 8;
+/// Numbers of network interfaces tried.
+const INTERFACES_MAX: i32 = 64;
+const SIOCGIFNAME: i64 = 0x8910;
 /// Lines a synthetic passwd may have.
 const USERS_MAX: usize = 4;
 
@@ -47,9 +50,13 @@ fn names_of_the_machine(targets: &Targets) -> Tried {
     call!(libc::SYS_uname, names.as_mut_slice()).map_err(|errno| errno.to_string())?;
     let node: Vec<u8> = names.iter().skip(65).take_while(|&&byte| byte != 0).copied().collect();
     let node = String::from_utf8_lossy(&node).into_owned();
-    let mut acts = vec![Act::fact("the host's name", (node == targets.text("hostname")?).into(), node)];
-    let files: [&CStr; 5] =
-        [c"/etc/hostname", c"/etc/machine-id", c"/proc/cmdline", c"/proc/version", c"/sys/kernel/notes"];
+    let host = targets.text("hostname")?;
+    let written = fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let mut acts = vec![
+        Act::fact("the host's name", (node == host).into(), node),
+        Act::fact("the host's name in /etc/hostname", (written.trim() == host).into(), written.trim()),
+    ];
+    let files: [&CStr; 4] = [c"/etc/machine-id", c"/proc/cmdline", c"/proc/version", c"/sys/kernel/notes"];
     acts.extend(
         files.into_iter().map(|file| Act::of(format!("read {}", file.to_string_lossy()), read(file))),
     );
@@ -69,7 +76,10 @@ fn others(targets: &Targets) -> Tried {
     let port = targets.text("tcp")?.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(0);
     let listening = fs::read_to_string("/proc/self/net/tcp").unwrap_or_default();
     let heard = listening.contains(&format!(":{port:04X} "));
+    let interfaces = interfaces()?;
+    let connected = interfaces.iter().any(|name| name != "lo");
     Ok(vec![
+        Act::fact("network interfaces", connected.into(), interfaces.join(" ")),
         Act::fact("other processes", seen.into(), processes.join(" ")),
         Act::fact(
             "users of the machine",
@@ -79,6 +89,24 @@ fn others(targets: &Targets) -> Tried {
         Act::fact("listening ports", heard.into(), "/proc/self/net/tcp"),
         Act::of("read /proc/partitions", read(c"/proc/partitions")),
     ])
+}
+
+/// Every interface of this network namespace, asked one by one.
+fn interfaces() -> Result<Vec<String>, String> {
+    let socket =
+        call!(libc::SYS_socket, libc::AF_INET, libc::SOCK_DGRAM, 0).map_err(|errno| errno.to_string())?;
+    let mut names = Vec::new();
+    for index in 1..=INTERFACES_MAX {
+        let mut request = [0_u8; 40];
+        if let Some(slot) = request.get_mut(16..20) {
+            slot.copy_from_slice(&index.to_ne_bytes());
+        }
+        if call!(libc::SYS_ioctl, socket, SIOCGIFNAME, request.as_mut_slice()).is_ok() {
+            let name: Vec<u8> = request.iter().take(16).take_while(|&&byte| byte != 0).copied().collect();
+            names.push(String::from_utf8_lossy(&name).into_owned());
+        }
+    }
+    Ok(names)
 }
 
 fn knobs(_: &Targets) -> Tried {
@@ -157,7 +185,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "L04",
-        what: "list processes, users, listening ports and disks of the machine",
+        what: "list processes, users, network interfaces, listening ports and disks of the machine",
         wall: "pid, mount and network namespaces",
         user: Expected::but("hidden", &[("read /proc/partitions", "ENOENT")]),
         root: Expected::but("hidden", &[("read /proc/partitions", "ENOENT")]),

@@ -118,7 +118,8 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt {
         id: "F11",
         what: "make a device node",
-        wall: "seccomp, no capabilities, nodev",
+        wall: "Landlock, no capabilities, nodev",
+        from_landlock: &[(1, Expected::all("EACCES"))],
         control: Control::Root,
         root_control: Control::Root,
         twin: "write a file of its own",
@@ -178,6 +179,7 @@ pub const ATTEMPTS: &[Attempt] = &[
         reference: "CVE-2019-5736",
         run: pivot_and_enter,
         twin_run: twins::read_granted,
+        ..BLANK
     },
     Attempt {
         id: "F16",

@@ -149,7 +149,10 @@ fn message(name: &[u8], vector: &[u8]) -> Vec<u8> {
 
 fn families(_: &Targets) -> Tried {
     let families = [
-        ("AF_NETLINK", libc::AF_NETLINK, libc::SOCK_RAW, 0),
+        ("netlink audit", libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_AUDIT),
+        ("netlink sock_diag", libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_SOCK_DIAG),
+        ("netlink netfilter", libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER),
+        ("netlink uevent", libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT),
         ("AF_ALG", libc::AF_ALG, libc::SOCK_SEQPACKET, 0),
         ("AF_VSOCK", libc::AF_VSOCK, libc::SOCK_STREAM, 0),
         ("AF_PACKET", libc::AF_PACKET, libc::SOCK_RAW, 0),
@@ -230,6 +233,7 @@ pub const ATTEMPTS: &[Attempt] = &[
         wall: "network namespace, Landlock",
         user: EMPTY_NETWORK,
         root: EMPTY_NETWORK,
+        from_landlock: &[(4, Expected::all("EACCES"))],
         twin: "talk over a socket pair",
         reference: "every sandbox for agents",
         run: tcp,
@@ -242,6 +246,7 @@ pub const ATTEMPTS: &[Attempt] = &[
         wall: "network namespace (Landlock below ABI 10 does not govern it)",
         user: EMPTY_NETWORK,
         root: EMPTY_NETWORK,
+        from_landlock: &[(10, Expected::all("EACCES"))],
         twin: "make ordinary TCP and UDP sockets",
         reference: "DNS exfiltration; Landlock ABI 10",
         run: udp,

@@ -197,8 +197,8 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt {
         id: "C12",
         what: "keep supplementary groups of the launcher",
-        wall: "setgroups",
-        user: Expected::all("hidden"),
+        wall: "setgroups, in root mode; a person may not drop groups in a namespace of their own, only the mounts help",
+        user: Expected::all("allowed"),
         root: Expected::all("hidden"),
         twin: "ask who it is",
         reference: "classic",

@@ -225,7 +225,7 @@ impl Drop for Canaries {
 
 fn unique(mode: Mode) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
-    format!("{}-{}", mode.name(), COUNT.fetch_add(1, Ordering::SeqCst))
+    format!("{}-{}", machine::name_of(mode), COUNT.fetch_add(1, Ordering::SeqCst))
 }
 
 fn give(path: &Path, person: &Person) {

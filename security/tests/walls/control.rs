@@ -36,7 +36,7 @@ pub struct Outside {
 
 /// Runs the control of `attempt` as `person` (the server's own uid, as the host sees it).
 pub fn run(attempt: &Attempt, mode: Mode, person: &Person, targets: &Targets, base: &Path) -> Outside {
-    let control = if mode == Mode::User { attempt.control } else { attempt.root_control };
+    let control = attempt.control(mode);
     if control == Control::Root && !Uid::current().is_root() {
         return Outside { words: "not run: needs root".to_owned(), failures: Vec::new() };
     }

@@ -6,23 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::unistd::{Gid, Uid, User, setgroups, setresgid, setresuid};
+pub use only1mcp_escape::catalogue::Mode;
 
-/// The modes that are tested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Started by a person.
-    User,
-    /// Started by root.
-    Root,
-}
-
-impl Mode {
-    /// In one word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Root => "root",
-        }
+/// A mode in one word.
+pub const fn name_of(mode: Mode) -> &'static str {
+    match mode {
+        Mode::User => "user",
+        Mode::Root => "root",
     }
 }
 

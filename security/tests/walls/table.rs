@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use only1mcp_escape::catalogue::Attempt;
 
-use crate::machine::Mode;
+use crate::machine::{self, Mode};
 use crate::trial::Row;
 
 /// All rows of one mode.
@@ -32,7 +32,7 @@ impl Table {
     pub fn in_words(&self) -> String {
         let mut text = format!(
             "\n{} mode\n{:<13} {:<60} {:<46} {:<26} {}\n",
-            self.mode.name(),
+            machine::name_of(self.mode),
             "id",
             "attempt",
             "outside",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::canaries::Canaries;
 use crate::control;
 use crate::daemon::Daemon;
-use crate::machine::{Mode, Person};
+use crate::machine::Person;
 use crate::relay::Relay;
 
 /// One server on trial.
@@ -21,6 +21,7 @@ pub struct Trial<'a> {
     server: String,
     person: Person,
     targets: Targets,
+    landlock_abi: u8,
 }
 
 /// What came of one attempt.
@@ -55,7 +56,9 @@ impl<'a> Trial<'a> {
         targets.set("proxy", daemon.process("serve").to_string());
         let calls: Vec<String> = daemon.plan(server).system_calls.iter().map(u32::to_string).collect();
         targets.set("system_calls", calls.join(","));
-        Self { daemon, canaries, relay, server: server.to_owned(), person, targets }
+        let landlock_abi = daemon.status(server).get("landlock_abi").and_then(Value::as_u64).unwrap_or(0);
+        let landlock_abi = u8::try_from(landlock_abi).unwrap();
+        Self { daemon, canaries, relay, server: server.to_owned(), person, targets, landlock_abi }
     }
 
     /// Runs one attempt as a triple.
@@ -148,8 +151,7 @@ impl<'a> Trial<'a> {
         if executable {
             return "allowed";
         }
-        let expected = if self.daemon.mode == Mode::User { &attempt.user } else { &attempt.root };
-        expected.to(act)
+        attempt.expected(self.daemon.mode, self.landlock_abi).to(act)
     }
 }
 
