@@ -70,7 +70,11 @@ fn bare_pipe() -> impl FnMut() {
     move || {
         stdin.write_all(request.as_bytes()).expect("write to the fixture");
         line.clear();
-        assert!(stdout.read_line(&mut line).expect("read from the fixture") > 0);
+        assert!(
+            stdout.read_line(&mut line).expect("read from the fixture") > 0,
+            "{:?} ended",
+            child.try_wait()
+        );
     }
 }
 
