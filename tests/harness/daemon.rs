@@ -15,7 +15,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(90);
+const READY_LIMIT: Duration = Duration::from_secs(45);
+/// Lines told of the beginning and of the end of a daemon's story.
+const STORY_LINES: usize = 60;
 const STOP_LIMIT: Duration = Duration::from_secs(25);
 
 /// Which of our own processes is meant.
@@ -242,8 +244,11 @@ impl Daemon {
     pub fn story(&self) -> String {
         let status = self.try_status().map_or_else(|| "none".to_owned(), |status| format!("{status:#}"));
         let text = format!("--- out\n{}\n--- err\n{}\n--- status\n{status}", self.printed(), self.log());
-        let start = text.len().saturating_sub(12_000);
-        text.chars().skip(start).collect()
+        let lines: Vec<&str> = text.lines().collect();
+        let (first, last) = (lines.iter().take(STORY_LINES), lines.iter().skip(STORY_LINES));
+        let left_out = last.len().saturating_sub(STORY_LINES);
+        let last: Vec<&str> = last.skip(left_out).copied().collect();
+        format!("{}\n[{left_out} lines]\n{}", first.copied().collect::<Vec<_>>().join("\n"), last.join("\n"))
     }
 }
 
