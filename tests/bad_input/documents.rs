@@ -1,23 +1,14 @@
 //! Configuration and policy files that are wrong: `config check` tells where, and what to do.
 
-use harness::daemon::command;
+use harness::daemon::{command, places, source};
 use harness::run::{self, Outcome};
 use harness::scratch::{Scratch, set_mode};
 use harness::{golden, programs};
 
 /// What `config check` says of `config.yaml` in this folder.
 fn check(scratch: &Scratch) -> Outcome {
-    let mut command = command(scratch, "config");
-    // The subcommand stands before the flags that the harness gives.
-    let words: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    let at = words.iter().position(|word| word == "config").unwrap_or(0);
-    let mut fresh = std::process::Command::new(command.get_program());
-    fresh
-        .args(&words[..=at])
-        .arg("check")
-        .args(["--config", &scratch.join("config.yaml").display().to_string()]);
-    fresh.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    command = fresh;
+    let mut command = command(scratch, &["config", "check"]);
+    command.args(source(scratch));
     run::run(&mut command)
 }
 
@@ -168,7 +159,7 @@ fn a_key_whose_feature_is_not_built_is_an_error_that_says_so() {
 #[test]
 fn the_daemon_does_not_start_with_a_wrong_configuration_and_says_what_check_says() {
     let scratch = with_config(&format!("servers:\n{}", server("UPPER", &programs::fixture(), "native")));
-    let outcome = run::run(&mut command(&scratch, "start"));
+    let outcome = run::run(command(&scratch, &["start"]).args(source(&scratch)).args(places(&scratch)));
     assert_eq!(outcome.code, 65, "{outcome:?}");
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(said.contains("UPPER") && said.contains("help: "), "{said}");

@@ -70,8 +70,8 @@ impl Daemon {
     pub fn launch(scratch: Scratch, arguments: &[&str]) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         scratch.folder("home", 0o755);
-        let mut command = command(&scratch, "start");
-        command.args(["--listen", &address]).args(arguments);
+        let mut command = command(&scratch, &["start", "--listen", &address]);
+        command.args(source(&scratch)).args(places(&scratch)).args(arguments);
         let log = |name: &str| Stdio::from(File::create(scratch.join(name)).expect("make a log file"));
         command.stdin(Stdio::null()).stdout(log("out.log")).stderr(log("err.log"));
         let child = spawn(command).expect("start the daemon");
@@ -151,10 +151,12 @@ impl Daemon {
         fs::read_to_string(self.scratch.join("state/token")).expect("read the token").trim().to_owned()
     }
 
-    /// A command of the program with this daemon's folders, ready for more arguments.
+    /// A command of the program that speaks to this daemon.
     #[must_use]
-    pub fn command(&self, name: &str) -> Command {
-        command(&self.scratch, name)
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = command(&self.scratch, words);
+        command.args(places(&self.scratch));
+        command
     }
 
     /// The supervisor and all below it, and whatever carries this daemon's mark.
@@ -258,19 +260,27 @@ impl Drop for Daemon {
     }
 }
 
-/// The program with a scratch folder's configuration and folders, and nothing of this test's environment.
+/// The program with these words, in a clean environment whose home is the scratch folder's; it dies with the test.
 #[must_use]
-pub fn command(scratch: &Scratch, name: &str) -> Command {
+pub fn command(scratch: &Scratch, words: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM"]).arg(programs::program("only1mcp")).arg(name);
-    let path = |name: &str| scratch.join(name).display().to_string();
-    // Without a file the daemon serves its embedded default.
-    if scratch.join("config.yaml").exists() {
-        command.args(["--config", &path("config.yaml")]);
-    }
-    command.args(["--state-dir", &path("state"), "--runtime-dir", &path("run")]);
-    clean(&mut command, &path("home"));
+    command.args(["--pdeathsig", "TERM"]).arg(programs::program("only1mcp")).args(words);
+    clean(&mut command, &scratch.join("home").display().to_string());
     command
+}
+
+/// The flag for the scratch folder's configuration, if it has one: without, the embedded default is meant.
+#[must_use]
+pub fn source(scratch: &Scratch) -> Vec<String> {
+    let file = scratch.join("config.yaml");
+    if file.exists() { vec!["--config".to_owned(), file.display().to_string()] } else { Vec::new() }
+}
+
+/// The flags for the scratch folder's state and runtime folders.
+#[must_use]
+pub fn places(scratch: &Scratch) -> Vec<String> {
+    let path = |name: &str| scratch.join(name).display().to_string();
+    vec!["--state-dir".to_owned(), path("state"), "--runtime-dir".to_owned(), path("run")]
 }
 
 /// Removes the environment but for what a login shell would give.

@@ -15,7 +15,7 @@ struct Relay {
 
 impl Relay {
     fn start(daemon: &Daemon) -> Self {
-        let mut command = daemon.command("stdio");
+        let mut command = daemon.command(&["stdio"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, stdin, stdout }

@@ -41,14 +41,22 @@ impl Task {
     }
 }
 
-/// A command that runs `task` on `config`, its output captured.
+/// A command that runs `task` on `config`, its output captured. Mode and state directory decide what no
+/// server may be granted.
 ///
 /// # Errors
 /// When the program is missing.
-pub fn command(programs: &Programs, task: Task, config: &Configuration) -> Result<Command, Failure> {
+pub fn command(
+    programs: &Programs,
+    directories: &Directories,
+    task: Task,
+    config: &Configuration,
+) -> Result<Command, Failure> {
     let mut command = programs.command(Program::Compile)?;
     command.arg(task.word()).arg("--config").arg(config.as_argument());
     command.arg("--program-dir").arg(programs.directory());
+    command.arg("--state-dir").arg(&directories.state);
+    command.arg("--mode").arg(directories.mode.as_str());
     command.stdin(Stdio::null());
     Ok(command)
 }
@@ -179,17 +187,19 @@ fn policy_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
 /// `only1mcp-compile` with the configuration of this command.
 struct Tool {
     programs: Programs,
+    directories: Directories,
     config: Configuration,
 }
 
 impl Tool {
     fn new(source: &Source) -> Result<Self, Failure> {
-        let config = Directories::resolve(&Places::default())?.configuration(source)?;
-        Ok(Self { programs: Programs::beside_us()?, config })
+        let directories = Directories::resolve(&Places::default())?;
+        let config = directories.configuration(source)?;
+        Ok(Self { programs: Programs::beside_us()?, directories, config })
     }
 
     fn run(&self, task: Task, json: bool, more: impl Fn(&mut Command)) -> Result<Output, Failure> {
-        let mut command = command(&self.programs, task, &self.config)?;
+        let mut command = command(&self.programs, &self.directories, task, &self.config)?;
         if json {
             command.arg("--json");
         }

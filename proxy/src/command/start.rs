@@ -106,7 +106,7 @@ fn checked_view(
     programs: &Programs,
 ) -> Result<View, Failure> {
     let run = |task| {
-        let mut command = compile::command(programs, task, config)?;
+        let mut command = compile::command(programs, directories, task, config)?;
         command.current_dir("/");
         if directories.mode == Mode::Root {
             // As the launcher will: what it cannot read must not pass the check. Setting the uid

@@ -52,7 +52,13 @@ impl Fault {
 
     /// A refusal of the transport, with the status as its code.
     pub fn transport(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: i64::from(status.as_u16()), message: message.into().into(), data: None, id: None }
+        Self {
+            status,
+            code: i64::from(status.as_u16()),
+            message: message.into().into(),
+            data: None,
+            id: None,
+        }
     }
 
     /// Names the request that is refused.

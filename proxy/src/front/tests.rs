@@ -9,10 +9,13 @@ mod relay;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
+/// Method, path, headers, body, status.
+type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str, u16);
+
 #[tokio::test]
 async fn refuses_what_the_transport_does_not_allow() {
     let bench = Bench::new();
-    let table: &[(&str, &str, &[(&str, &str)], &str, u16)] = &[
+    let table: &[Row] = &[
         ("POST", "/mcp", &[("host", "evil.example")], PING, 403),
         ("POST", "/mcp", &[("origin", "http://evil.example")], PING, 403),
         ("GET", "/mcp", &[("host", "evil.example")], "", 403),

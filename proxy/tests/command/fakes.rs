@@ -25,7 +25,7 @@ esac
 /// Notes how it was started, and stays. Dies with its parent, as the real ones do.
 const STAYS: &str = r#"#!/bin/sh
 echo "$$ $* LISTEN=$LISTEN_FDS:$LISTEN_FDNAMES SECRET=$SECRET" >> "@LOG@"
-exec setpriv --pdeathsig KILL sleep 1000
+exec setpriv --pdeathsig KILL sh -c '[ $PPID != 1 ] && exec sleep 1000'
 "#;
 
 /// Answers `GET /status` on the admin socket and echoes lines on the relay, until it is ended.
@@ -73,10 +73,7 @@ impl Fakes {
         let fakes = Self { directory };
         let tested = Path::new(env!("CARGO_BIN_EXE_only1mcp"));
         let program = fakes.program();
-        // A copy could still be open for writing in a sibling's fork when it is to be executed.
-        if fs::hard_link(tested, &program).is_err() {
-            fs::copy(tested, &program).unwrap();
-        }
+        shell("cp \"$1\" \"$2\"", &[tested, &program]);
         fs::write(fakes.directory.join("status"), include_str!("../../golden/status.json")).unwrap();
         fakes.script("only1mcp-compile", COMPILE);
         fakes.script("only1mcp-launcher", STAYS);
@@ -96,8 +93,7 @@ impl Fakes {
         let log = self.directory.join(format!("{name}.log"));
         let status = self.directory.join("status");
         let text = text.replace("@LOG@", log.to_str().unwrap()).replace("@STATUS@", status.to_str().unwrap());
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        shell("printf %s \"$2\" > \"$1\"; chmod 755 \"$1\"", &[&path, Path::new(&text)]);
     }
 
     /// The program with these words, and no environment that could lead it to a real instance.
@@ -152,6 +148,14 @@ impl Drop for Fakes {
         }
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Programs are written by another process: a file that we had open for writing could still be open in
+/// a sibling's fork when it is to be executed.
+#[expect(clippy::disallowed_methods, reason = "a test makes its programs")]
+fn shell(script: &str, words: &[&Path]) {
+    let status = Command::new("/bin/sh").args(["-ec", script, "sh"]).args(words).status().unwrap();
+    assert!(status.success(), "{script}");
 }
 
 /// A running `start`; killed at the end.

@@ -6,6 +6,9 @@ use axum::body::Body;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+/// Names and values.
+type Headers<'a> = Vec<(&'a str, &'a str)>;
+
 fn request(method: &str, params: Value) -> String {
     json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).to_string()
 }
@@ -48,7 +51,7 @@ async fn each_error_has_its_status() {
     let session = ("mcp-session-id", &*id);
     let ping = request("ping", json!({}));
     let batch = format!("[{ping}]");
-    let table: Vec<(Vec<(&str, &str)>, &str, u16)> = vec![
+    let table: Vec<(Headers<'_>, &str, u16)> = vec![
         (vec![], &ping, 400),
         (vec![("mcp-session-id", "unknown")], &ping, 404),
         (vec![session, ("mcp-protocol-version", "1999-01-01")], &ping, 400),

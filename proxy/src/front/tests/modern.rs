@@ -6,6 +6,9 @@ use axum::body::Body;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+/// Names and values.
+type Headers<'a> = Vec<(&'a str, &'a str)>;
+
 fn body(method: &str, params: Value) -> String {
     let mut params = params;
     if params.get("_meta").is_none() {
@@ -30,7 +33,7 @@ async fn each_error_has_its_status_and_code() {
     let no_capabilities = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
     let no_version = json!({"_meta": {"io.modelcontextprotocol/clientCapabilities": {}}});
     let other = ("mcp-protocol-version", "v999.0.0");
-    let table: Vec<(&str, Vec<(&str, &str)>, Value, u16, i64)> = vec![
+    let table: Vec<(&str, Headers<'_>, Value, u16, i64)> = vec![
         ("server/discover", vec![], json!({"_meta": {}}), 400, -32602),
         ("server/discover", vec![], no_version, 400, -32602),
         ("server/discover", vec![], no_capabilities, 400, -32602),
@@ -84,7 +87,7 @@ async fn an_unsupported_version_is_told_which_are_supported() {
 async fn well_formed_requests_reach_the_core() {
     let bench = Bench::new();
     let call = json!({"name": "echo"});
-    let table: Vec<(&str, Vec<(&str, &str)>, Value)> = vec![
+    let table: Vec<(&str, Headers<'_>, Value)> = vec![
         ("server/discover", vec![], json!({})),
         ("tools/call", vec![("mcp-name", "  echo  ")], call.clone()),
         ("tools/call", vec![("mcp-name", "=?base64?ZWNobw==?=")], call.clone()),
