@@ -10,59 +10,222 @@
 //! let json = serde_json::to_vec(&core.status())?;       // GET /status
 //! core.stop().await;                                    // ends every server
 //! ```
+//!
+//! Reading order: [`asking`] (one request), [`single`] and [`aggregate`] (the two kinds of endpoint),
+//! [`gate`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
+//! [`sessions`], [`reload`], [`status`].
 
+pub mod aggregate;
+pub mod asking;
+pub mod catalogue;
+pub mod gate;
+pub mod hello;
+pub mod listing;
+pub mod member;
+pub mod reload;
+pub mod resources;
+pub mod sessions;
+pub mod single;
 pub mod status;
+pub mod template;
+pub mod watching;
 
-use crate::exchange::{Answer, Caller, Exchange, ServerEvent};
-use crate::servers::launcher::Launcher;
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
+
+use crate::exchange::{Answer, Caller, Endpoint, Exchange, ListKind, ServerEvent};
+use crate::limits::{EVENTS_MAX, FIRST_LIST_WAIT, STOP_GRACE};
+use crate::mcp::envelope::Envelope;
+use crate::mcp::error::{CANCELLED, INVALID_REQUEST, RpcError};
+use crate::mcp::object::{Keys, Object};
+use crate::servers::server::State;
+use crate::servers::spawn::{InForce, Spawner};
+use asking::Asking;
 use bytes::Bytes;
+use catalogue::Catalogue;
+use listing::Which;
 use only1mcp_policy::view::View;
 use only1mcp_wire::ServerName;
+use sessions::Sessions;
 use status::Status;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, timeout_at};
 
 /// Answers requests. One per proxy.
-#[derive(Debug)]
 pub struct Core {
+    /// Itself, for the tasks it starts.
+    me: Weak<Self>,
+    spawner: Arc<dyn Spawner>,
+    in_force: RwLock<Arc<InForce>>,
+    catalogue: RwLock<Arc<Catalogue>>,
+    /// Held while the catalogue is built anew.
+    building: Mutex<()>,
+    pub(crate) sessions: Sessions,
     events: broadcast::Sender<ServerEvent>,
+    started_at: Instant,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
 }
 
 impl Core {
     /// Starts every server of `view` and returns at once. Must run inside a tokio runtime.
     #[must_use]
-    pub fn start(_view: View, _generation: u64, _launcher: Launcher) -> Arc<Self> {
-        Arc::new(Self { events: broadcast::channel(16).0 })
+    pub fn start(view: View, generation: u64, launcher: impl Spawner) -> Arc<Self> {
+        let core = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            spawner: Arc::new(launcher),
+            in_force: RwLock::new(Arc::new(InForce {
+                generation: 0,
+                view: View { servers: Vec::new(), ..view.clone() },
+            })),
+            catalogue: RwLock::default(),
+            building: Mutex::default(),
+            sessions: Sessions::default(),
+            events: broadcast::channel(EVENTS_MAX).0,
+            started_at: Instant::now(),
+        });
+        core.apply(&InForce { generation, view });
+        tokio::spawn(reload::follow(core.me.clone(), core.spawner.in_force()));
+        core
     }
 
     /// Waits until every server has become ready or has failed once, at most `limit`.
-    pub async fn settled(&self, _limit: Duration) {}
+    pub async fn settled(&self, limit: Duration) {
+        self.settled_by(Instant::now() + limit).await;
+    }
 
     /// What `GET /status` shows. `listen` is left empty for the front to fill.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::default()
+        status::of(&self.in_force(), &self.spawner.machine(), &self.catalogue())
     }
 
     /// Ends every server and waits until they have ended, at most a few seconds.
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        let catalogue = self.catalogue();
+        catalogue.members.iter().for_each(|member| member.server.stop());
+        let deadline = Instant::now() + STOP_GRACE * 2;
+        for member in &catalogue.members {
+            let mut state = member.server.state();
+            // Past the deadline the launcher ends what is left, as soon as we are gone.
+            let _ = timeout_at(deadline, state.wait_for(|state| matches!(state, State::Stopped))).await;
+        }
+    }
+
+    fn in_force(&self) -> Arc<InForce> {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn settled_by(&self, deadline: Instant) {
+        for member in &self.catalogue().members {
+            if !member.is_settled() {
+                let _ = timeout_at(deadline, member.settled()).await;
+            }
+        }
+    }
+
+    /// Waits for servers never seen, in the first seconds of the proxy only.
+    pub(crate) async fn first_lists(&self) {
+        self.settled_by(self.started_at + FIRST_LIST_WAIT).await;
+    }
+
+    /// A server's lists are others now.
+    pub(crate) fn lists_changed(&self, server: &ServerName, which: Which) {
+        self.rebuild(|members| members.to_vec());
+        for list in which.iter() {
+            let kind = ListKind { list, server: server.clone() };
+            // Without a front nobody listens.
+            let _ = self.events.send(ServerEvent::ListChanged(kind));
+        }
+    }
+
+    /// A server's resource is another now.
+    pub(crate) fn resource_updated(&self, server: &ServerName, uri: &str) {
+        let catalogue = self.catalogue();
+        let Some(index) = catalogue.members.iter().position(|member| member.name() == server) else { return };
+        let aggregate_uri = catalogue.uris.outward(index, uri).into_owned();
+        let uri = uri.to_owned();
+        let _ = self.events.send(ServerEvent::ResourceUpdated { server: server.clone(), uri, aggregate_uri });
+    }
+
+    /// Answers one request, or says why not.
+    async fn answer(&self, asking: &Asking<'_>) -> Result<Answer, RpcError> {
+        asking.check_era()?;
+        match &asking.caller.endpoint {
+            Endpoint::Aggregate => aggregate::answer(self, asking).await,
+            Endpoint::Server(name) => {
+                let catalogue = self.catalogue();
+                let member = catalogue.member(name).ok_or_else(|| {
+                    RpcError::invalid_params(format!("no server of the name \"{name}\" is configured"))
+                })?;
+                single::answer(self, asking, member).await
+            }
+        }
+    }
+
+    /// Answers one request until the client cancels it.
+    async fn answer_or_cancel(&self, asking: &Asking<'_>) -> Result<Answer, RpcError> {
+        let Some(session) = asking.caller.session else { return self.answer(asking).await };
+        let in_flight = self.sessions.begin(session, asking.id);
+        tokio::select! {
+            biased;
+            answer = self.answer(asking) => answer,
+            () = in_flight.cancelled() => Err(RpcError::new(CANCELLED, "the client cancelled the request")),
+        }
+    }
 }
 
 impl Exchange for Core {
-    async fn request(self: Arc<Self>, _caller: Caller, _body: Bytes, _stream: mpsc::Sender<Bytes>) -> Answer {
-        Answer { response: Bytes::new(), error_code: None }
+    async fn request(self: Arc<Self>, caller: Caller, body: Bytes, stream: mpsc::Sender<Bytes>) -> Answer {
+        let asking = match Asking::new(&caller, &body, &stream) {
+            Ok(asking) => asking,
+            Err(error) => return asking::failed("null", &RpcError::new(INVALID_REQUEST, error.to_string())),
+        };
+        match self.answer_or_cancel(&asking).await {
+            Ok(answer) => answer,
+            Err(error) => asking::failed(asking.id, &error),
+        }
     }
 
-    async fn notification(self: Arc<Self>, _caller: Caller, _body: Bytes) {}
+    async fn notification(self: Arc<Self>, caller: Caller, body: Bytes) {
+        let Ok(Envelope::Notification { method, params }) = Envelope::parse(&body) else { return };
+        if method == "notifications/cancelled" {
+            let id = params.and_then(|params| Object::parse(params, Keys::Exact).ok()?.get("requestId"));
+            if let (Some(session), Some(id)) = (caller.session, id) {
+                self.sessions.cancel(session, id);
+            }
+            return;
+        }
+        if let Endpoint::Server(name) = &caller.endpoint {
+            single::notification(&self, caller.era, name, &method, params);
+        }
+    }
 
     fn events(&self) -> broadcast::Receiver<ServerEvent> {
         self.events.subscribe()
     }
 
-    fn session_ended(&self, _session: u64) {}
+    fn session_ended(&self, session: u64) {
+        self.sessions.end(session);
+        for member in &self.catalogue().members {
+            single::unwatch_all(member, session);
+        }
+    }
 
-    fn has_server(&self, _name: &ServerName) -> bool {
-        false
+    fn has_server(&self, name: &ServerName) -> bool {
+        self.catalogue().member(name).is_some()
     }
 }

@@ -28,8 +28,14 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(3600);
 pub const FIRST_LIST_WAIT: Duration = Duration::from_secs(10);
 /// How long changes of a server's lists are gathered before they are looked at.
 pub const LIST_CHANGE_QUIET: Duration = Duration::from_millis(500);
-/// How long one page of a list may take.
-pub const LIST_PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long until a list that could not be fetched is asked for again.
+pub const LIST_RETRY_WAIT: Duration = Duration::from_secs(30);
+/// How long two `subscriptions/listen` of one server overlap when what is watched changes.
+pub const LISTEN_OVERLAP: Duration = Duration::from_millis(200);
+/// How long until a `subscriptions/listen` that its server has ended is opened again.
+pub const LISTEN_AGAIN_WAIT: Duration = Duration::from_secs(1);
+/// How long one `subscriptions/listen` of ours stays open.
+pub const LISTEN_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Pages of one list of one server.
 pub const LIST_PAGES_MAX: usize = 100;
 /// Entries of one list of one server.

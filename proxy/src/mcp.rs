@@ -1,12 +1,13 @@
 //! The protocol as data: raw JSON in, raw JSON out, no task, no socket.
 //!
 //! Reading order: [`object`] (one level of raw JSON), [`edit`] (change a member, keep the rest),
-//! [`envelope`] (a JSON-RPC message), [`method`], [`version`], [`error`], [`request`] (what goes to a
+//! [`envelope`] (a JSON-RPC message), [`method`], [`version`], [`error`], [`level`], [`request`] (what goes to a
 //! server), [`normalise`] (what comes back, from one era to the other), [`names`] (of the aggregate).
 
 pub mod edit;
 pub mod envelope;
 pub mod error;
+pub mod level;
 pub mod method;
 pub mod names;
 pub mod normalise;

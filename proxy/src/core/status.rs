@@ -1,5 +1,11 @@
 //! What `status` shows: the JSON of `GET /status` on the administration socket.
 
+use crate::core::catalogue::Catalogue;
+use crate::core::member::Member;
+use crate::exchange::Era;
+use crate::servers::server::State;
+use crate::servers::spawn::InForce;
+use only1mcp_wire::{Machine, Wall};
 use serde::Serialize;
 
 /// The whole proxy at one moment.
@@ -58,4 +64,55 @@ pub struct ServerStatus {
     pub restarts: u64,
     /// Why it failed or ended last.
     pub last_error: Option<String>,
+}
+
+/// The proxy now.
+#[must_use]
+pub fn of(in_force: &InForce, machine: &Machine, catalogue: &Catalogue) -> Status {
+    Status {
+        version: env!("CARGO_PKG_VERSION"),
+        mode: machine.mode.phrase(),
+        generation: in_force.generation,
+        listen: Vec::new(),
+        landlock_abi: machine.landlock_abi,
+        cgroup_limits: machine.cgroup_limits,
+        inert: in_force.view.proxy.inert.clone(),
+        servers: catalogue.members.iter().map(|member| of_server(member)).collect(),
+    }
+}
+
+fn of_server(member: &Member) -> ServerStatus {
+    let server = &member.server;
+    let state = server.state().borrow().clone();
+    let spawned = match &state {
+        State::Ready(ready) => Some(&ready.connection.spawned),
+        _ => None,
+    };
+    let (facts, lists) = (server.facts(), member.lists());
+    let words = |walls: &mut dyn Iterator<Item = Wall>| walls.map(Wall::phrase).collect();
+    ServerStatus {
+        id: server.name.as_str().to_owned(),
+        state: state.word(),
+        era: facts.as_ref().map(|facts| match facts.era {
+            Era::Legacy => "legacy",
+            Era::Modern => "modern",
+        }),
+        version: facts.as_ref().map(|facts| facts.version.clone()),
+        pid: spawned.map(|spawned| spawned.pid),
+        instance: spawned.map(|spawned| spawned.instance.to_string()),
+        digest: spawned.map_or_else(|| server.view().digest.clone(), |spawned| hexadecimal(&spawned.digest)),
+        walls: spawned.map_or_else(Vec::new, |spawned| words(&mut spawned.enforced.walls.iter())),
+        walls_missing: spawned.map_or_else(Vec::new, |spawned| words(&mut spawned.enforced.walls.missing())),
+        landlock_abi: spawned.map_or(0, |spawned| spawned.enforced.landlock_abi),
+        tools: lists.tools.len(),
+        resources: lists.resources.len(),
+        prompts: lists.prompts.len(),
+        calls: server.calls(),
+        restarts: server.restarts(),
+        last_error: server.last_error().map(|reason| reason.to_string()),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

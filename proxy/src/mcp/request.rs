@@ -1,7 +1,8 @@
 //! A client's request as the line a server reads: our own id and progress token, and the `_meta` of the
 //! server's era. Everything else in `params` keeps its bytes.
 
-use super::object::{Keys, Object, ObjectError, quote};
+use super::level::Level;
+use super::object::{Keys, Object, ObjectError, quote, text_of};
 use super::version;
 use crate::exchange::Era;
 use std::borrow::Cow;
@@ -35,8 +36,8 @@ pub struct Asked<'a> {
     pub params: Option<&'a str>,
     /// The era of the client.
     pub client: Era,
-    /// The level a legacy client has set, for a modern server.
-    pub log_level: Option<&'a str>,
+    /// The level a legacy client has set.
+    pub log_level: Option<Level>,
 }
 
 /// A line for a server.
@@ -46,8 +47,8 @@ pub struct Line {
     pub bytes: Vec<u8>,
     /// The client's own progress token, raw: our id stands in its place.
     pub progress_token: Option<Box<str>>,
-    /// Whether the client wants log lines of this request.
-    pub wants_log: bool,
+    /// From which level on the client wants log lines of this request.
+    pub log_from: Option<Level>,
 }
 
 impl Asked<'_> {
@@ -62,7 +63,7 @@ impl Asked<'_> {
                 Era::Modern => Some(format!("{{\"_meta\":{}}}", self.modern_meta())),
             };
             let bytes = message(Some(id), self.method, params.as_deref());
-            return Ok(Line { bytes, progress_token: None, wants_log: self.client == Era::Legacy });
+            return Ok(Line { bytes, progress_token: None, log_from: self.log_from(None) });
         };
         let object = Object::parse(params, Keys::Folded)?;
         let meta = match object.get("_meta") {
@@ -70,15 +71,14 @@ impl Asked<'_> {
             _ => None,
         };
         let token = meta.as_ref().and_then(|meta| meta.get(PROGRESS_TOKEN)).filter(|raw| *raw != "null");
-        let wants_log = self.client == Era::Legacy
-            || meta.as_ref().is_some_and(|meta| meta.get(LOG_LEVEL).is_some_and(|raw| raw != "null"));
+        let log_from = self.log_from(meta.as_ref());
         let mut edit = object.edit();
         match self.meta(meta.as_ref(), token.map(|_| id), server) {
             Some(text) => edit.set("_meta", text),
             None => edit.remove("_meta"),
         };
         let bytes = message(Some(id), self.method, Some(&edit.finish()));
-        Ok(Line { bytes, progress_token: token.map(Box::from), wants_log })
+        Ok(Line { bytes, progress_token: token.map(Box::from), log_from })
     }
 
     /// `_meta` as the server shall see it; nothing if it would be empty.
@@ -104,7 +104,7 @@ impl Asked<'_> {
                 edit.set(CLIENT_CAPABILITIES, "{}");
                 edit.set(CLIENT_INFO, IMPLEMENTATION);
                 match self.log_level {
-                    Some(level) => edit.set(LOG_LEVEL, quote(level)),
+                    Some(level) => edit.set(LOG_LEVEL, quote(level.name())),
                     None => edit.remove(LOG_LEVEL),
                 };
             }
@@ -116,12 +116,20 @@ impl Asked<'_> {
     fn modern_meta(&self) -> String {
         modern_meta(self.log_level)
     }
+
+    /// A legacy client gets all log lines until it sets a level; a modern one none unless it asks.
+    fn log_from(&self, meta: Option<&Object<'_>>) -> Option<Level> {
+        match self.client {
+            Era::Legacy => Some(self.log_level.unwrap_or(Level::ALL)),
+            Era::Modern => text_of(meta?.get(LOG_LEVEL)?).and_then(|text| Level::of(&text)),
+        }
+    }
 }
 
 /// The `_meta` of our own modern requests.
 #[must_use]
-pub fn modern_meta(log_level: Option<&str>) -> String {
-    let level = log_level.map(|level| format!(",\"{LOG_LEVEL}\":{}", quote(level))).unwrap_or_default();
+pub fn modern_meta(log_level: Option<Level>) -> String {
+    let level = log_level.map(|level| format!(",\"{LOG_LEVEL}\":\"{}\"", level.name())).unwrap_or_default();
     format!(
         "{{\"{PROTOCOL_VERSION}\":\"{}\",\"{CLIENT_CAPABILITIES}\":{{}},\"{CLIENT_INFO}\":{IMPLEMENTATION}{level}}}",
         version::MODERN
@@ -163,7 +171,7 @@ mod tests {
     use super::*;
 
     fn line(params: Option<&str>, client: Era, server: Era) -> (String, Option<Box<str>>) {
-        let asked = Asked { method: "tools/call", params, client, log_level: Some("info") };
+        let asked = Asked { method: "tools/call", params, client, log_level: Level::of("info") };
         let line = asked.line(9, server).unwrap();
         (String::from_utf8(line.bytes).unwrap(), line.progress_token)
     }
@@ -185,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_legacy_server_sees_no_modern_meta() {
-        let params = format!(r#"{{"name":"x","_meta":{}}}"#, modern_meta(Some("info")));
+        let params = format!(r#"{{"name":"x","_meta":{}}}"#, modern_meta(Level::of("info")));
         assert!(line(Some(&params), Era::Modern, Era::Legacy).0.contains(r#""params":{"name":"x"}"#));
         let params = format!(r#"{{"_meta":{{"own":1,"{PROTOCOL_VERSION}":"2026-07-28"}}}}"#);
         assert!(line(Some(&params), Era::Modern, Era::Legacy).0.contains(r#"{"_meta":{"own":1}}"#));

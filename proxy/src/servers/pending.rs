@@ -1,6 +1,7 @@
 //! Requests one server has in its hands, by the id we gave them.
 
 use crate::limits::PENDING_MAX;
+use crate::mcp::level::Level;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -32,8 +33,8 @@ pub struct Stream {
     pub sender: mpsc::Sender<Bytes>,
     /// The client's own progress token, raw.
     pub progress_token: Option<Box<str>>,
-    /// Whether the client wants log lines.
-    pub wants_log: bool,
+    /// From which level on the client wants log lines.
+    pub log_from: Option<Level>,
 }
 
 /// A server's answer: the line it wrote, and where in it the result or the error stands.
@@ -129,13 +130,14 @@ impl Pending {
         self.lock().get(&id)?.progress_at
     }
 
-    /// The one stream a log line can belong to: with more than one request in a server's hands nobody
-    /// can say whose it is.
+    /// The one stream a log line of this level can belong to: with more than one client's request in a
+    /// server's hands nobody can say whose it is.
     #[must_use]
-    pub fn only_stream(&self) -> Option<Stream> {
+    pub fn only_stream(&self, level: Level) -> Option<Stream> {
         let entries = self.lock();
         let mut streams = entries.values().filter_map(|entry| entry.stream.as_ref());
         let stream = streams.next()?;
-        (streams.next().is_none() && stream.wants_log).then(|| stream.clone())
+        let wanted = stream.log_from.is_some_and(|from| level >= from);
+        (streams.next().is_none() && wanted).then(|| stream.clone())
     }
 }

@@ -4,6 +4,7 @@ use crate::exchange::List;
 use crate::limits::{JUNK_LINES_MAX, READ_BYTES, SERVER_LINE_BYTES_MAX};
 use crate::mcp::envelope::{Envelope, Outcome};
 use crate::mcp::error::{RpcError, result_response};
+use crate::mcp::level::Level;
 use crate::mcp::object::{Keys, Object};
 use crate::mcp::request::unfold;
 use crate::servers::connection::Connection;
@@ -106,10 +107,7 @@ fn answer_request(connection: &Connection, id: &str, method: &str) {
 fn take_notification(connection: &Connection, method: &str, params: Option<&str>) {
     match method {
         "notifications/progress" => progress(connection, params),
-        "notifications/message" => match connection.pending.only_stream() {
-            Some(stream) => pass_on(connection, &stream, method, params.unwrap_or("{}")),
-            None => dropped(connection),
-        },
+        "notifications/message" => log_line(connection, method, params.unwrap_or("{}")),
         "notifications/tools/list_changed" => connection.notices.list_changed(List::Tools),
         "notifications/prompts/list_changed" => connection.notices.list_changed(List::Prompts),
         "notifications/resources/list_changed" => connection.notices.list_changed(List::Resources),
@@ -133,6 +131,15 @@ fn progress(connection: &Connection, params: Option<&str>) {
     let mut edit = object.edit();
     edit.set("progressToken", token.to_string());
     pass_on(connection, &stream, "notifications/progress", &edit.finish());
+}
+
+fn log_line(connection: &Connection, method: &str, params: &str) {
+    let object = Object::parse(params, Keys::Exact).ok();
+    let level = object.and_then(|object| Level::of(&object.get_text("level")?));
+    match connection.pending.only_stream(level.unwrap_or(Level::ALL)) {
+        Some(stream) => pass_on(connection, &stream, method, params),
+        None => dropped(connection),
+    }
 }
 
 fn pass_on(connection: &Connection, stream: &Stream, method: &str, params: &str) {

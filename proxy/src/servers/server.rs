@@ -175,6 +175,12 @@ impl Server {
         self.stopped.cancel();
     }
 
+    /// An id no other request to it has.
+    #[must_use]
+    pub fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -327,7 +333,7 @@ impl Server {
         let view = self.view();
         let timeout = Duration::from_millis(view.request_timeout_ms);
         let deadline = Instant::now() + timeout;
-        let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = self.next_id();
         let mut repeats_left = u8::from(Method::of(asked.method).is_repeatable());
         loop {
             let Ready { connection, facts } = self.ready(deadline).await?;
@@ -336,7 +342,7 @@ impl Server {
             let stream = stream.map(|sender| Stream {
                 sender: sender.clone(),
                 progress_token: line.progress_token,
-                wants_log: line.wants_log,
+                log_from: line.log_from,
             });
             let call = Call { id, line: line.bytes, stream, timeout, on_drop: OnDrop::TellServer };
             let failure = match connection.call(call).await {

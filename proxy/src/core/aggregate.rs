@@ -1,0 +1,203 @@
+//! `/mcp`: all servers as one. Names say whose a tool or prompt is, URIs are routed to their owners.
+
+use crate::core::Core;
+use crate::core::asking::Asking;
+use crate::core::catalogue::{Catalogue, Target};
+use crate::core::gate;
+use crate::core::hello::Hello;
+use crate::core::listing::members_of;
+use crate::core::single;
+use crate::exchange::{Answer, Era};
+use crate::limits::LIST_TTL_MS;
+use crate::mcp::error::{INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, RpcError};
+use crate::mcp::method::Method;
+use crate::mcp::names::split;
+use crate::mcp::object::{Keys, Object, quote};
+use crate::mcp::request::IMPLEMENTATION;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Answers one request at the aggregate endpoint.
+///
+/// # Errors
+/// [`RpcError`] if it cannot be answered.
+pub async fn answer(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
+    match asking.method {
+        Method::Initialize => {
+            core.first_lists().await;
+            let hello = Hello::aggregate(&core.catalogue(), Era::Legacy);
+            Ok(asking.result(&hello.initialize(asking.caller.version)))
+        }
+        Method::Discover => {
+            core.first_lists().await;
+            Ok(asking.result(&Hello::aggregate(&core.catalogue(), Era::Modern).discover()))
+        }
+        Method::Ping => Ok(asking.result("{}")),
+        Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
+            list(core, asking).await
+        }
+        Method::ToolsCall | Method::PromptsGet => call(core, asking).await,
+        Method::ResourcesRead => read(core, asking).await,
+        Method::Subscribe | Method::Unsubscribe => {
+            let params = asking.object()?;
+            let (catalogue, index, uri) = route(core, asking, &asking.text(&params, "uri")?).await?;
+            match catalogue.members.get(index) {
+                Some(member) => single::watch(asking, member, &uri).await,
+                None => Err(not_found(asking, &uri)),
+            }
+        }
+        Method::Complete => complete(core, asking).await,
+        Method::SetLevel => single::set_level(core, asking, &core.catalogue().members).await,
+        Method::Listen | Method::Other => Err(asking.not_found()),
+    }
+}
+
+/// One page always holds everything, so no cursor of ours exists.
+async fn list(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
+    if asking.params.is_some() && asking.object()?.get("cursor").is_some_and(|cursor| cursor != "null") {
+        return Err(RpcError::invalid_params("invalid cursor: the whole list is one page"));
+    }
+    let Some((key, _)) = members_of(asking.method) else { return Err(asking.not_found()) };
+    core.first_lists().await;
+    let catalogue = core.catalogue();
+    let list = catalogue.list(asking.method);
+    Ok(match asking.caller.era {
+        Era::Legacy => asking.result(&format!("{{\"{key}\":{list}}}")),
+        Era::Modern => {
+            asking.own_result(&format!("{{\"{key}\":{list},\"ttlMs\":{LIST_TTL_MS}}}"), IMPLEMENTATION)
+        }
+    })
+}
+
+/// `tools/call` and `prompts/get`.
+async fn call(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
+    let params = asking.object()?;
+    let name = asking.text(&params, "name")?;
+    let (catalogue, target) = find(core, asking.method, &name).await?;
+    if asking.method == Method::ToolsCall {
+        let member = catalogue.members.get(target.index).ok_or_else(|| catalogue.unknown_tool(&name))?;
+        gate::check(&member.server, &target.name)?;
+    }
+    let mut edit = params.edit();
+    edit.set("name", quote(&target.name));
+    pass(core, asking, &catalogue, target.index, &edit.finish()).await
+}
+
+async fn read(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
+    let params = asking.object()?;
+    let (catalogue, index, uri) = route(core, asking, &asking.text(&params, "uri")?).await?;
+    let mut edit = params.edit();
+    edit.set("uri", quote(&uri));
+    pass(core, asking, &catalogue, index, &edit.finish()).await
+}
+
+/// `completion/complete` goes where its reference leads.
+async fn complete(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
+    let params = asking.object()?;
+    let reference = params
+        .get("ref")
+        .and_then(|raw| Object::parse(raw, Keys::Folded).ok())
+        .ok_or_else(|| RpcError::invalid_params("params.ref must be an object"))?;
+    let mut edit = reference.edit();
+    let (catalogue, index) = match asking.text(&reference, "type")?.as_ref() {
+        "ref/prompt" => {
+            let name = asking.text(&reference, "name")?;
+            let (catalogue, target) = find(core, Method::PromptsGet, &name).await?;
+            edit.set("name", quote(&target.name));
+            (catalogue, target.index)
+        }
+        "ref/resource" => {
+            let uri = asking.text(&reference, "uri")?;
+            core.first_lists().await;
+            let catalogue = core.catalogue();
+            let (index, own) = catalogue.uris.route_template(&uri).ok_or_else(|| not_found(asking, &uri))?;
+            edit.set("uri", quote(&own));
+            (catalogue, index)
+        }
+        other => return Err(RpcError::invalid_params(format!("unknown kind of reference: {other}"))),
+    };
+    let mut outer = params.edit();
+    outer.set("ref", edit.finish());
+    pass(core, asking, &catalogue, index, &outer.finish()).await
+}
+
+async fn pass(
+    core: &Core,
+    asking: &Asking<'_>,
+    catalogue: &Catalogue,
+    index: usize,
+    params: &str,
+) -> Result<Answer, RpcError> {
+    let Some(member) = catalogue.members.get(index) else { return Err(asking.not_found()) };
+    let level = core.sessions.level(asking.caller.session);
+    let answered = asking.ask(&member.server, Some(params), level).await?;
+    asking.pass_on(&member.server, &answered, IMPLEMENTATION, |result| {
+        catalogue.uris.in_result(index, asking.method, result)
+    })
+}
+
+/// Whose tool or prompt this is. A server that was never seen yet is waited for.
+async fn find(core: &Core, method: Method, name: &str) -> Result<(Arc<Catalogue>, Target), RpcError> {
+    let look = |catalogue: &Catalogue| match method {
+        Method::ToolsCall => catalogue.tool(name).cloned(),
+        _ => catalogue.prompt(name).cloned(),
+    };
+    let catalogue = core.catalogue();
+    if let Some(target) = look(&catalogue) {
+        return Ok((catalogue, target));
+    }
+    wait_for_owner(core, &catalogue, name).await;
+    let catalogue = core.catalogue();
+    match look(&catalogue) {
+        Some(target) => Ok((catalogue, target)),
+        None => {
+            // A tool that is hidden is refused by name, so that nobody looks for a misspelling.
+            refused(&catalogue, method, name)?;
+            Err(match method {
+                Method::ToolsCall => catalogue.unknown_tool(name),
+                _ => catalogue.unknown_prompt(name),
+            })
+        }
+    }
+}
+
+async fn wait_for_owner(core: &Core, catalogue: &Catalogue, name: &str) {
+    let owner = split(name).and_then(|(server, _)| {
+        catalogue.members.iter().find(|member| member.name().as_str() == server && !member.is_settled())
+    });
+    match owner {
+        Some(member) => {
+            let limit = Duration::from_millis(member.server.view().startup_timeout_ms) * 2;
+            let _ = tokio::time::timeout(limit, member.settled()).await;
+        }
+        None => core.first_lists().await,
+    }
+}
+
+fn refused(catalogue: &Catalogue, method: Method, name: &str) -> Result<(), RpcError> {
+    let (Method::ToolsCall, Some((server, tool))) = (method, split(name)) else { return Ok(()) };
+    match catalogue.members.iter().find(|member| member.name().as_str() == server) {
+        Some(member) => gate::check(&member.server, tool),
+        None => Ok(()),
+    }
+}
+
+/// Whose URI this is, and how its owner names it.
+async fn route(
+    core: &Core,
+    asking: &Asking<'_>,
+    uri: &str,
+) -> Result<(Arc<Catalogue>, usize, String), RpcError> {
+    core.first_lists().await;
+    let catalogue = core.catalogue();
+    let (index, own) = catalogue.uris.route(uri).ok_or_else(|| not_found(asking, uri))?;
+    Ok((catalogue, index, own))
+}
+
+fn not_found(asking: &Asking<'_>, uri: &str) -> RpcError {
+    let code = match asking.caller.era {
+        Era::Legacy => LEGACY_RESOURCE_NOT_FOUND,
+        Era::Modern => INVALID_PARAMS,
+    };
+    RpcError::new(code, format!("resource not found: {uri}")).with_data(format!("{{\"uri\":{}}}", quote(uri)))
+}

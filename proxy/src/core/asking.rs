@@ -1,0 +1,155 @@
+//! One request of a client on its way through the core, and how it is answered.
+
+use crate::exchange::{Answer, Caller, Era};
+use crate::mcp::envelope::{Envelope, EnvelopeError};
+use crate::mcp::error::{RpcError, error_response, result_response};
+use crate::mcp::level::Level;
+use crate::mcp::method::Method;
+use crate::mcp::normalise;
+use crate::mcp::object::{Keys, Object};
+use crate::mcp::request::Asked;
+use crate::servers::pending::ReplyKind;
+use crate::servers::server::{Answered, Server};
+use bytes::Bytes;
+use std::borrow::Cow;
+use tokio::sync::mpsc;
+
+/// One request of a client.
+#[derive(Debug)]
+pub struct Asking<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// Raw, to be echoed byte for byte.
+    pub id: &'a str,
+    /// What is asked.
+    pub method: Method,
+    /// The same, as written.
+    pub method_name: Cow<'a, str>,
+    /// An object, raw.
+    pub params: Option<&'a str>,
+    /// Where notifications of this request go.
+    pub stream: &'a mpsc::Sender<Bytes>,
+}
+
+impl<'a> Asking<'a> {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] if it is none.
+    pub fn new(
+        caller: &'a Caller,
+        body: &'a [u8],
+        stream: &'a mpsc::Sender<Bytes>,
+    ) -> Result<Self, EnvelopeError> {
+        match Envelope::parse(body)? {
+            Envelope::Request { id, method, params } => {
+                Ok(Self { caller, id, method: Method::of(&method), method_name: method, params, stream })
+            }
+            _ => Err(EnvelopeError::Shapeless),
+        }
+    }
+
+    /// Refuses a method that the client's era does not have.
+    ///
+    /// # Errors
+    /// [`RpcError`] if so.
+    pub fn check_era(&self) -> Result<(), RpcError> {
+        let is_foreign = match self.caller.era {
+            Era::Legacy => self.method.is_modern_only(),
+            Era::Modern => self.method.is_legacy_only(),
+        };
+        if is_foreign { Err(self.not_found()) } else { Ok(()) }
+    }
+
+    /// The parameters, one level.
+    ///
+    /// # Errors
+    /// [`RpcError`] if there are none, or a key is there twice.
+    pub fn object(&self) -> Result<Object<'a>, RpcError> {
+        let params = self.params.ok_or_else(|| RpcError::invalid_params("\"params\" is missing"))?;
+        Object::parse(params, Keys::Folded)
+            .map_err(|error| RpcError::invalid_params(format!("params: {error}")))
+    }
+
+    /// A text among the parameters.
+    ///
+    /// # Errors
+    /// [`RpcError`] if it is not there.
+    pub fn text(&self, params: &Object<'a>, key: &str) -> Result<Cow<'a, str>, RpcError> {
+        params.get_text(key).ok_or_else(|| RpcError::invalid_params(format!("params.{key} must be a string")))
+    }
+
+    /// Asks a server, with `params` as the server knows them.
+    ///
+    /// # Errors
+    /// [`RpcError`] if there is no answer.
+    pub async fn ask(
+        &self,
+        server: &Server,
+        params: Option<&str>,
+        log_level: Option<Level>,
+    ) -> Result<Answered, RpcError> {
+        let asked = Asked { method: &self.method_name, params, client: self.caller.era, log_level };
+        server.ask(&asked, Some(self.stream)).await
+    }
+
+    /// Passes a server's answer on, its result changed by `edit`.
+    ///
+    /// # Errors
+    /// [`RpcError`] if this client could not understand it.
+    pub fn pass_on(
+        &self,
+        server: &Server,
+        answered: &Answered,
+        server_info: &str,
+        edit: impl for<'r> FnOnce(&'r str) -> Cow<'r, str>,
+    ) -> Result<Answer, RpcError> {
+        let Answered { reply, facts } = answered;
+        match reply.kind() {
+            ReplyKind::Result => {
+                let result =
+                    normalise::result(reply.body(), self.method, facts.era, self.caller.era, server_info)
+                        .map_err(|refused| refused.error(server.name.as_str()))?;
+                Ok(self.result(&edit(&result)))
+            }
+            ReplyKind::Error => {
+                let error = normalise::error(reply.body(), facts.era, self.caller.era);
+                Ok(Answer {
+                    response: error_response(self.id, &error),
+                    error_code: normalise::code(&error).or(Some(0)),
+                })
+            }
+            ReplyKind::Invalid => Err(server.broken_answer()),
+        }
+    }
+
+    /// Our own result.
+    #[must_use]
+    pub fn result(&self, result: &str) -> Answer {
+        Answer { response: result_response(self.id, result), error_code: None }
+    }
+
+    /// Our own result, with what a modern client expects of any.
+    #[must_use]
+    pub fn own_result(&self, result: &str, server_info: &str) -> Answer {
+        match self.caller.era {
+            Era::Legacy => self.result(result),
+            Era::Modern => match normalise::to_modern(result, self.method, server_info) {
+                Ok(stamped) => self.result(&stamped),
+                Err(_) => self.result(result),
+            },
+        }
+    }
+
+    /// What a client is told of a method nobody here has.
+    #[must_use]
+    pub fn not_found(&self) -> RpcError {
+        RpcError::method_not_found(&self.method_name)
+    }
+}
+
+/// The answer to a request that failed.
+#[must_use]
+pub fn failed(id: &str, error: &RpcError) -> Answer {
+    Answer { response: error.response(id), error_code: Some(error.code) }
+}

@@ -1,0 +1,202 @@
+//! All servers' lists as clients of the aggregate see them: merged in the order of the configuration, each
+//! entry as its server wrote it but for its name or URI. Built anew when a list changes, never edited.
+
+use crate::core::listing::{Item, Lists, array};
+use crate::core::member::Member;
+use crate::core::resources::Uris;
+use crate::mcp::error::RpcError;
+use crate::mcp::method::Method;
+use crate::mcp::names::{aggregate_name, nearest};
+use crate::mcp::object::{Keys, Object, quote};
+use only1mcp_wire::ServerName;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What is offered at one moment.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// The servers, in the order of the configuration.
+    pub members: Vec<Arc<Member>>,
+    /// Who owns which URI.
+    pub uris: Uris,
+    tools: Names,
+    prompts: Names,
+    resources: String,
+    templates: String,
+}
+
+/// Tools or prompts, merged.
+#[derive(Debug, Default)]
+struct Names {
+    list: String,
+    targets: HashMap<String, Target>,
+    /// By their own names; nothing where two servers have the same.
+    bare: HashMap<String, Option<Target>>,
+}
+
+/// Whose a name is, and what it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The server's number among [`Catalogue::members`].
+    pub index: usize,
+    /// The server's own name for it.
+    pub name: String,
+}
+
+impl Catalogue {
+    /// What these servers offer now.
+    #[must_use]
+    pub fn new(members: Vec<Arc<Member>>, name_characters_max: usize) -> Self {
+        let lists: Vec<(String, Arc<Lists>)> =
+            members.iter().map(|member| (member.name().as_str().to_owned(), member.lists())).collect();
+        let uris = Uris::new(&lists);
+        let tools = Names::merge(
+            &lists,
+            |lists| &lists.tools,
+            name_characters_max,
+            |index, raw| uris.in_tool(index, raw).into_owned(),
+        );
+        let prompts =
+            Names::merge(&lists, |lists| &lists.prompts, name_characters_max, |_, raw| raw.to_owned());
+        let resources = merge_uris(
+            &lists,
+            |lists| &lists.resources,
+            "uri",
+            |index, uri| uris.outward(index, uri).into_owned(),
+        );
+        let templates = merge_uris(
+            &lists,
+            |lists| &lists.templates,
+            "uriTemplate",
+            |index, template| uris.outward_template(index, template).into_owned(),
+        );
+        Self { members, uris, tools, prompts, resources, templates }
+    }
+
+    /// The merged list a list method lists, as a raw array.
+    #[must_use]
+    pub fn list(&self, method: Method) -> &str {
+        match method {
+            Method::ToolsList => &self.tools.list,
+            Method::PromptsList => &self.prompts.list,
+            Method::ResourcesList => &self.resources,
+            _ => &self.templates,
+        }
+    }
+
+    /// The server with this name.
+    #[must_use]
+    pub fn member(&self, name: &ServerName) -> Option<&Arc<Member>> {
+        self.members.iter().find(|member| member.name() == name)
+    }
+
+    /// Whose tool this is: by its name on the aggregate, or by its own if only one server has it.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<&Target> {
+        self.tools.find(name)
+    }
+
+    /// Whose prompt this is.
+    #[must_use]
+    pub fn prompt(&self, name: &str) -> Option<&Target> {
+        self.prompts.find(name)
+    }
+
+    /// What a client is told that asks for a tool that is not there.
+    #[must_use]
+    pub fn unknown_tool(&self, name: &str) -> RpcError {
+        self.tools.unknown("tool", name, &self.members)
+    }
+
+    /// What a client is told that asks for a prompt that is not there.
+    #[must_use]
+    pub fn unknown_prompt(&self, name: &str) -> RpcError {
+        self.prompts.unknown("prompt", name, &self.members)
+    }
+}
+
+impl Names {
+    fn merge<'a>(
+        servers: &'a [(String, Arc<Lists>)],
+        pick: impl Fn(&'a Lists) -> &'a [Item],
+        characters_max: usize,
+        mend: impl Fn(usize, &str) -> String,
+    ) -> Self {
+        let mut names = Self::default();
+        let mut entries = Vec::new();
+        for (index, (server, lists)) in servers.iter().enumerate() {
+            for item in pick(lists) {
+                let name = aggregate_name(server, &item.key, characters_max);
+                let target = Target { index, name: item.key.clone() };
+                if names.targets.contains_key(&name) {
+                    tracing::warn!(server, tool = item.key, "its server lists it twice; the first is kept");
+                    continue;
+                }
+                entries.push(with_member(&mend(index, &item.raw), "name", &name));
+                names.targets.insert(name, target.clone());
+                names.bare.entry(item.key.clone()).and_modify(|owner| *owner = None).or_insert(Some(target));
+            }
+        }
+        names.list = array(entries.iter().map(String::as_str));
+        names
+    }
+
+    fn find(&self, name: &str) -> Option<&Target> {
+        self.targets.get(name).or_else(|| self.bare.get(name)?.as_ref())
+    }
+
+    fn unknown(&self, kind: &str, name: &str, members: &[Arc<Member>]) -> RpcError {
+        let mut message = format!("unknown {kind}: {name}");
+        if self.bare.get(name).is_some_and(Option::is_none) {
+            let owners: Vec<&str> = self
+                .targets
+                .iter()
+                .filter(|(_, target)| target.name == name)
+                .map(|(full, _)| full.as_str())
+                .collect();
+            message.push_str(&format!("; several servers have it: {}", sorted(owners).join(", ")));
+        } else if let Some(near) = nearest(name, self.targets.keys().map(String::as_str)) {
+            message.push_str(&format!("; did you mean {near}?"));
+        }
+        let missing: Vec<&str> = members
+            .iter()
+            .filter(|member| !member.is_settled())
+            .map(|member| member.name().as_str())
+            .collect();
+        if !missing.is_empty() {
+            message.push_str(&format!("; still starting: {}", missing.join(", ")));
+        }
+        RpcError::invalid_params(message)
+    }
+}
+
+fn sorted(mut texts: Vec<&str>) -> Vec<&str> {
+    texts.sort_unstable();
+    texts
+}
+
+fn merge_uris<'a>(
+    servers: &'a [(String, Arc<Lists>)],
+    pick: impl Fn(&'a Lists) -> &'a [Item],
+    key: &str,
+    outward: impl Fn(usize, &str) -> String,
+) -> String {
+    let mut entries = Vec::new();
+    for (index, (_, lists)) in servers.iter().enumerate() {
+        for item in pick(lists) {
+            entries.push(with_member(&item.raw, key, &outward(index, &item.key)));
+        }
+    }
+    array(entries.iter().map(String::as_str))
+}
+
+/// The entry with the text `value` as its member `key`; unchanged if it has that already.
+fn with_member(raw: &str, key: &str, value: &str) -> String {
+    let Ok(object) = Object::parse(raw, Keys::Exact) else { return raw.to_owned() };
+    if object.get_text(key).as_deref() == Some(value) {
+        return raw.to_owned();
+    }
+    let mut edit = object.edit();
+    edit.set(key, quote(value));
+    edit.finish().into_owned()
+}

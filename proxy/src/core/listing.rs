@@ -1,0 +1,266 @@
+//! The lists of one server, fetched page by page and kept as raw entries.
+
+use crate::core::gate;
+use crate::exchange::{Era, List};
+use crate::limits::{LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX};
+use crate::mcp::method::Method;
+use crate::mcp::normalise;
+use crate::mcp::object::{Keys, Object, elements, quote};
+use crate::mcp::request::Asked;
+use crate::servers::era::Offers;
+use crate::servers::pending::ReplyKind;
+use crate::servers::server::{Answered, Server};
+use only1mcp_policy::view::ToolRules;
+
+/// All lists of one server, as it wrote them, refused tools left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// Its tools.
+    pub tools: Vec<Item>,
+    /// Its prompts.
+    pub prompts: Vec<Item>,
+    /// Its resources.
+    pub resources: Vec<Item>,
+    /// Its templates of resources.
+    pub templates: Vec<Item>,
+}
+
+/// One entry of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What it is called by: name, URI or template.
+    pub key: String,
+    /// The whole entry, raw.
+    pub raw: String,
+}
+
+/// A set of lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Which(u8);
+
+impl Which {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// All.
+    pub const ALL: Self = Self(7);
+    const LISTS: [(List, u8); 3] = [(List::Tools, 1), (List::Prompts, 2), (List::Resources, 4)];
+
+    /// The set as bits.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set with these bits.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
+    /// Both sets.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a list is in the set.
+    #[must_use]
+    pub fn has(self, list: List) -> bool {
+        self.0 & Self::from(list).0 != 0
+    }
+
+    /// Whether no list is in the set.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The lists in the set.
+    pub fn iter(self) -> impl Iterator<Item = List> {
+        Self::LISTS.into_iter().filter(move |(_, bit)| self.0 & bit != 0).map(|(list, _)| list)
+    }
+}
+
+impl From<List> for Which {
+    fn from(list: List) -> Self {
+        let bits = Self::LISTS.iter().find(|(known, _)| *known == list).map_or(0, |(_, bit)| *bit);
+        Self(bits)
+    }
+}
+
+impl Lists {
+    /// The lists whose bytes differ.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Which {
+        let mut which = Which::NONE;
+        if self.tools != other.tools {
+            which = which.and(List::Tools.into());
+        }
+        if self.prompts != other.prompts {
+            which = which.and(List::Prompts.into());
+        }
+        if self.resources != other.resources || self.templates != other.templates {
+            which = which.and(List::Resources.into());
+        }
+        which
+    }
+
+    /// The entries a list method lists.
+    #[must_use]
+    pub fn of(&self, method: Method) -> &[Item] {
+        match method {
+            Method::ToolsList => &self.tools,
+            Method::PromptsList => &self.prompts,
+            Method::ResourcesList => &self.resources,
+            Method::TemplatesList => &self.templates,
+            _ => &[],
+        }
+    }
+}
+
+/// Where a list method keeps its entries, and what an entry is called by.
+#[must_use]
+pub fn members_of(method: Method) -> Option<(&'static str, &'static str)> {
+    match method {
+        Method::ToolsList => Some(("tools", "name")),
+        Method::PromptsList => Some(("prompts", "name")),
+        Method::ResourcesList => Some(("resources", "uri")),
+        Method::TemplatesList => Some(("resourceTemplates", "uriTemplate")),
+        _ => None,
+    }
+}
+
+/// Entries as a raw array.
+#[must_use]
+pub fn array<'a>(entries: impl Iterator<Item = &'a str>) -> String {
+    let mut out = String::from("[");
+    for (index, entry) in entries.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        out.push_str(entry);
+    }
+    out.push(']');
+    out
+}
+
+/// The entries of a raw array that may be listed. Entries without a key are left out.
+#[must_use]
+pub fn items(array: &str, key: &str, rules: Option<&ToolRules>) -> Vec<Item> {
+    let entries = elements(array).unwrap_or_default();
+    let item = |raw: &str| {
+        let key = Object::parse(raw, Keys::Folded).ok()?.get_text(key)?.into_owned();
+        Some(Item { key, raw: raw.to_owned() })
+    };
+    let listed = |item: &Item| rules.is_none_or(|rules| gate::is_listed(rules, &item.key));
+    entries.into_iter().filter_map(item).filter(listed).collect()
+}
+
+/// Fetches the lists in `which`; the others, and those that fail, stay as they are in `before`.
+/// Returns what could not be fetched.
+pub async fn fetch(server: &Server, offers: &Offers, which: Which, before: &Lists) -> (Lists, Which) {
+    let mut lists = before.clone();
+    let mut failed = Which::NONE;
+    let wanted = [
+        (List::Tools, offers.tools, Method::ToolsList, &mut lists.tools),
+        (List::Prompts, offers.prompts, Method::PromptsList, &mut lists.prompts),
+        (List::Resources, offers.resources, Method::ResourcesList, &mut lists.resources),
+        (List::Resources, offers.resources, Method::TemplatesList, &mut lists.templates),
+    ];
+    for (list, offered, method, into) in wanted {
+        if !which.has(list) {
+            continue;
+        }
+        match if offered { fetch_one(server, method).await } else { Ok(Vec::new()) } {
+            Ok(items) => *into = items,
+            Err(reason) => {
+                tracing::warn!(server = %server.name, ?method, %reason, "a list could not be fetched");
+                failed = failed.and(list.into());
+            }
+        }
+    }
+    (lists, failed)
+}
+
+async fn fetch_one(server: &Server, method: Method) -> Result<Vec<Item>, String> {
+    let (name, (list, key)) = match (method_name(method), members_of(method)) {
+        (Some(name), Some(members)) => (name, members),
+        _ => return Ok(Vec::new()),
+    };
+    let view = server.view();
+    let rules = (method == Method::ToolsList).then_some(&view.tools);
+    let (mut all, mut bytes, mut cursor) = (Vec::new(), 0, None::<String>);
+    for _ in 0..LIST_PAGES_MAX {
+        let params = cursor.as_deref().map(|cursor| format!("{{\"cursor\":{cursor}}}"));
+        let answered = ask(server, name, params.as_deref()).await?;
+        let body = answered.reply.body();
+        if answered.reply.kind() != ReplyKind::Result {
+            // What a server does not have it has none of.
+            let absent = normalise::code(body) == Some(crate::mcp::error::METHOD_NOT_FOUND);
+            return if absent { Ok(Vec::new()) } else { Err(body.to_owned()) };
+        }
+        let result = Object::parse(body, Keys::Exact).map_err(|error| error.to_string())?;
+        bytes += body.len();
+        all.extend(items(result.get(list).unwrap_or("[]"), key, rules));
+        if all.len() > LIST_ITEMS_MAX || bytes > LIST_BYTES_MAX {
+            return Err("it is too long".to_owned());
+        }
+        let next = result.get_text("nextCursor").map(|next| quote(&next));
+        if next.is_none() {
+            return Ok(all);
+        }
+        if next == cursor {
+            return Err("it returns the same cursor again and again".to_owned());
+        }
+        cursor = next;
+    }
+    Err("it has too many pages".to_owned())
+}
+
+fn method_name(method: Method) -> Option<&'static str> {
+    match method {
+        Method::ToolsList => Some("tools/list"),
+        Method::PromptsList => Some("prompts/list"),
+        Method::ResourcesList => Some("resources/list"),
+        Method::TemplatesList => Some("resources/templates/list"),
+        _ => None,
+    }
+}
+
+/// Asks a server for ourselves.
+///
+/// # Errors
+/// In words, if there is no answer.
+pub async fn ask(server: &Server, method: &str, params: Option<&str>) -> Result<Answered, String> {
+    // As a legacy client, so that a modern server gets our own `_meta`.
+    let asked = Asked { method, params, client: Era::Legacy, log_level: None };
+    server.ask_uncounted(&asked, None).await.map_err(|error| error.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_entries_as_written_and_leaves_out_what_may_not_be_listed() {
+        let rules = ToolRules { allow: vec!["*".into()], deny: vec!["delete_*".into()] };
+        let array = r#"[{"name":"read","x":1.0},{"name":"delete_all"},{"title":"nameless"},7]"#;
+        let listed = items(array, "name", Some(&rules));
+        assert_eq!(listed, [Item { key: "read".into(), raw: r#"{"name":"read","x":1.0}"#.into() }]);
+    }
+
+    #[test]
+    fn a_tool_with_a_name_in_two_spellings_is_not_listed() {
+        assert!(items(r#"[{"name":"a","Name":"b"}]"#, "name", None).is_empty());
+    }
+
+    #[test]
+    fn tells_which_lists_differ() {
+        let item = |key: &str| vec![Item { key: key.into(), raw: String::new() }];
+        let before = Lists { tools: item("a"), ..Lists::default() };
+        let after = Lists { templates: item("t"), ..Lists::default() };
+        let lists: Vec<List> = before.difference(&after).iter().collect();
+        assert_eq!(lists, [List::Tools, List::Resources]);
+        assert!(before.difference(&before).is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! A configuration comes into force: servers that are new are started, those that are gone are ended,
+//! those whose plan has changed get a new process, all others go on undisturbed.
+
+use crate::core::Core;
+use crate::core::catalogue::Catalogue;
+use crate::core::listing::Which;
+use crate::core::member::{Bell, Member};
+use crate::servers::server::Server;
+use crate::servers::spawn::InForce;
+use only1mcp_policy::view::ServerView;
+use only1mcp_wire::ServerName;
+use std::sync::{Arc, PoisonError, Weak};
+use tokio::sync::watch;
+
+/// Applies each configuration that comes into force, until the core is gone.
+pub async fn follow(core: Weak<Core>, mut in_force: watch::Receiver<Arc<InForce>>) {
+    while in_force.changed().await.is_ok() {
+        let Some(core) = core.upgrade() else { return };
+        let now = in_force.borrow_and_update().clone();
+        core.apply(&now);
+    }
+}
+
+impl Core {
+    /// Brings a configuration into force.
+    pub(crate) fn apply(&self, new: &InForce) {
+        let old = std::mem::replace(
+            &mut *self.in_force.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(new.clone()),
+        );
+        let mut changed = Vec::new();
+        self.rebuild(|members| {
+            let kept = |view: &ServerView| members.iter().find(|member| is_same(member, view)).cloned();
+            let next: Vec<Arc<Member>> =
+                new.view.servers.iter().filter_map(|view| kept(view).or_else(|| self.begin(view))).collect();
+            for gone in members.iter().filter(|member| !next.iter().any(|other| Arc::ptr_eq(other, member))) {
+                gone.server.stop();
+                changed.push(gone.name().clone());
+            }
+            next
+        });
+        for member in &self.catalogue().members {
+            let view = new.view.servers.iter().find(|view| view.id == member.name().as_str());
+            if let Some(view) = view.filter(|view| **view != *member.server.view()) {
+                member.server.set_view((*view).clone());
+                member.rules_changed();
+            }
+        }
+        for name in changed {
+            self.lists_changed(&name, Which::ALL);
+        }
+        tracing::info!(from = old.generation, to = new.generation, "configuration in force");
+    }
+
+    /// Starts a server that is not running.
+    fn begin(&self, view: &ServerView) -> Option<Arc<Member>> {
+        let name = match ServerName::new(&view.id) {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::error!(id = view.id, %error, "the view has a server that cannot be named");
+                return None;
+            }
+        };
+        let bell = Bell::new(name.clone(), self.me.clone());
+        let server = Server::new(name, view.clone(), self.spawner.clone(), bell.clone());
+        let member = Member::new(server.clone(), bell);
+        tokio::spawn(server.run());
+        tokio::spawn(member.clone().tend(self.me.clone()));
+        Some(member)
+    }
+
+    /// Builds the catalogue anew from the servers that `change` makes of those there are.
+    pub(crate) fn rebuild(&self, change: impl FnOnce(&[Arc<Member>]) -> Vec<Arc<Member>>) {
+        let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = change(&self.catalogue().members);
+        let characters_max = self.in_force().view.proxy.name_characters_max;
+        let catalogue = Arc::new(Catalogue::new(members, characters_max));
+        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = catalogue;
+    }
+}
+
+fn is_same(member: &Member, view: &ServerView) -> bool {
+    member.name().as_str() == view.id && member.server.view().digest == view.digest
+}

@@ -1,0 +1,221 @@
+//! `/mcp/SERVER`: one server, nothing prefixed, as transparent as the eras allow.
+
+use crate::core::Core;
+use crate::core::asking::Asking;
+use crate::core::gate;
+use crate::core::hello::Hello;
+use crate::core::listing::{self, array, items, members_of};
+use crate::core::member::Member;
+use crate::exchange::{Answer, Era};
+use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::mcp::error::RpcError;
+use crate::mcp::level::Level;
+use crate::mcp::method::Method;
+use crate::mcp::object::{Keys, Object, quote};
+use crate::servers::era::Facts;
+use crate::servers::pending::ReplyKind;
+use crate::servers::server::State;
+use only1mcp_policy::view::ToolRules;
+use only1mcp_wire::ServerName;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Answers one request at one server's own endpoint.
+///
+/// # Errors
+/// [`RpcError`] if it cannot be answered.
+pub async fn answer(core: &Core, asking: &Asking<'_>, member: &Arc<Member>) -> Result<Answer, RpcError> {
+    match asking.method {
+        Method::Initialize => {
+            let hello = Hello::single(&*facts(member).await?, Era::Legacy);
+            Ok(asking.result(&hello.initialize(asking.caller.version)))
+        }
+        Method::Discover => Ok(asking.result(&Hello::single(&*facts(member).await?, Era::Modern).discover())),
+        Method::Ping => Ok(asking.result("{}")),
+        Method::SetLevel => set_level(core, asking, std::slice::from_ref(member)).await,
+        Method::Subscribe | Method::Unsubscribe => {
+            let params = asking.object()?;
+            watch(asking, member, &asking.text(&params, "uri")?).await
+        }
+        Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
+            list(core, asking, member).await
+        }
+        Method::ToolsCall => {
+            gate::check(&member.server, &asking.text(&asking.object()?, "name")?)?;
+            pass(core, asking, member).await
+        }
+        Method::Other if facts(member).await?.era != asking.caller.era => Err(asking.not_found()),
+        Method::Listen => Err(asking.not_found()),
+        _ => pass(core, asking, member).await,
+    }
+}
+
+async fn pass(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answer, RpcError> {
+    let level = core.sessions.level(asking.caller.session);
+    let answered = asking.ask(&member.server, asking.params, level).await?;
+    asking.pass_on(&member.server, &answered, &answered.facts.info, |result| result.into())
+}
+
+/// A list: asked of the server if it runs, so that its cursors and unknown members pass; else as last seen.
+async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answer, RpcError> {
+    let Some((list, key)) = members_of(asking.method) else { return Err(asking.not_found()) };
+    let is_ready = matches!(&*member.server.state().borrow(), State::Ready(_));
+    if let (false, true, Some(facts)) = (is_ready, member.is_settled(), member.server.facts()) {
+        let lists = member.lists();
+        let entries = lists.of(asking.method).iter().map(|item| item.raw.as_str());
+        return Ok(asking.own_result(&format!("{{\"{list}\":{}}}", array(entries)), &facts.info));
+    }
+    let view = member.server.view();
+    let level = core.sessions.level(asking.caller.session);
+    let answered = asking.ask(&member.server, asking.params, level).await?;
+    asking.pass_on(&member.server, &answered, &answered.facts.info, |result| {
+        if asking.method == Method::ToolsList {
+            without_refused(result, list, key, &view.tools)
+        } else {
+            result.into()
+        }
+    })
+}
+
+/// The result without the tools the policy refuses.
+fn without_refused<'a>(result: &'a str, list: &str, key: &str, rules: &ToolRules) -> Cow<'a, str> {
+    if rules.deny.is_empty() && rules.allow.iter().any(|pattern| pattern == "*") {
+        return result.into();
+    }
+    let Ok(object) = Object::parse(result, Keys::Exact) else { return result.into() };
+    let allowed = items(object.get(list).unwrap_or("[]"), key, Some(rules));
+    let mut edit = object.edit();
+    edit.set(list, array(allowed.iter().map(|item| item.raw.as_str())));
+    edit.finish()
+}
+
+/// What a server says of itself: of the running process, or of the last one.
+async fn facts(member: &Member) -> Result<Arc<Facts>, RpcError> {
+    // A start may take two processes: one that is silent, and one that is greeted as legacy.
+    let limit = Duration::from_millis(member.server.view().startup_timeout_ms) * 2;
+    match (member.server.ready(Instant::now() + limit).await, member.server.facts()) {
+        (Ok(ready), _) => Ok(ready.facts),
+        (Err(_), Some(facts)) => Ok(facts),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// `logging/setLevel`: remembered for this session; servers shared by several get the most talkative level.
+///
+/// # Errors
+/// [`RpcError`] if there is no such level.
+pub async fn set_level(
+    core: &Core,
+    asking: &Asking<'_>,
+    members: &[Arc<Member>],
+) -> Result<Answer, RpcError> {
+    let params = asking.object()?;
+    let level = asking.text(&params, "level")?;
+    let level =
+        Level::of(&level).ok_or_else(|| RpcError::invalid_params(format!("unknown log level: {level}")))?;
+    if let Some(session) = asking.caller.session {
+        core.sessions.set_level(session, level);
+    }
+    for member in members {
+        member.tell_level(core.sessions.most_talkative()).await;
+    }
+    Ok(asking.result("{}"))
+}
+
+/// `resources/subscribe` and `resources/unsubscribe` of a URI as its server names it.
+///
+/// # Errors
+/// [`RpcError`] if the server does not agree.
+pub async fn watch(asking: &Asking<'_>, member: &Member, uri: &str) -> Result<Answer, RpcError> {
+    let Some(session) = asking.caller.session else { return Err(asking.not_found()) };
+    let facts = facts(member).await?;
+    if !facts.offers.subscribe {
+        return Err(asking.not_found());
+    }
+    if asking.method == Method::Unsubscribe {
+        unwatch(member, uri, session);
+        return Ok(asking.result("{}"));
+    }
+    if facts.era == Era::Legacy && !member.watching.is_watched(uri) {
+        let answered = listing::ask(&member.server, "resources/subscribe", Some(&uri_params(uri)))
+            .await
+            .map_err(|reason| RpcError::new(crate::mcp::error::SERVER_UNAVAILABLE, reason))?;
+        if answered.reply.kind() != ReplyKind::Result {
+            return asking.pass_on(&member.server, &answered, &facts.info, |result| result.into());
+        }
+    }
+    if !member.watching.add(uri, session) {
+        let message = format!("a session may watch {SUBSCRIPTIONS_MAX} resources of one server at most");
+        return Err(RpcError::new(crate::mcp::error::OVERLOADED, message));
+    }
+    Ok(asking.result("{}"))
+}
+
+/// Ends the watch of one session; tells the server if it was the last.
+fn unwatch(member: &Member, uri: &str, session: u64) {
+    if member.watching.remove(uri, session) {
+        tell_unwatched(member, vec![uri.to_owned()]);
+    }
+}
+
+/// Ends all watches of one session at one server.
+pub fn unwatch_all(member: &Member, session: u64) {
+    let uris = member.watching.remove_session(session);
+    if !uris.is_empty() {
+        tell_unwatched(member, uris);
+    }
+}
+
+/// A modern server learns it from its next `subscriptions/listen`.
+fn tell_unwatched(member: &Member, uris: Vec<String>) {
+    let is_legacy = member.server.facts().is_some_and(|facts| facts.era == Era::Legacy);
+    let is_ready = matches!(&*member.server.state().borrow(), State::Ready(_));
+    if !is_legacy || !is_ready {
+        return;
+    }
+    let server = member.server.clone();
+    tokio::spawn(async move {
+        for uri in uris {
+            let _ = listing::ask(&server, "resources/unsubscribe", Some(&uri_params(&uri))).await;
+        }
+    });
+}
+
+fn uri_params(uri: &str) -> String {
+    format!("{{\"uri\":{}}}", quote(uri))
+}
+
+/// Passes on a notification we have no part in, to a server of the client's own era.
+pub fn notification(core: &Core, era: Era, name: &ServerName, method: &str, params: Option<&str>) {
+    const OURS: [&str; 3] =
+        ["notifications/initialized", "notifications/progress", "notifications/roots/list_changed"];
+    if OURS.contains(&method) {
+        return;
+    }
+    let catalogue = core.catalogue();
+    let Some(member) = catalogue.member(name) else { return };
+    if let State::Ready(ready) = &*member.server.state().borrow() {
+        if ready.facts.era == era {
+            ready.connection.notify(method, params);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_tools_vanish_and_all_else_stays() {
+        let rules = ToolRules { allow: vec!["*".into()], deny: vec!["b".into()] };
+        let result = r#"{"x":1.0,"tools":[{"name":"a","n":1.0},{"name":"b"}],"nextCursor":"c"}"#;
+        assert_eq!(
+            without_refused(result, "tools", "name", &rules),
+            r#"{"x":1.0,"tools":[{"name":"a","n":1.0}],"nextCursor":"c"}"#
+        );
+        let open = ToolRules { allow: vec!["*".into()], deny: vec![] };
+        assert!(matches!(without_refused(result, "tools", "name", &open), Cow::Borrowed(_)));
+    }
+}
