@@ -115,3 +115,5 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 pub const TOKEN_BYTES_MAX: u64 = 1024;
 /// Listening sockets the proxy may be handed.
 pub const LISTENERS_MAX: usize = 16;
+/// How long the start screen waits for servers that have not answered yet.
+pub const START_SCREEN_WAIT_MAX: Duration = Duration::from_secs(35);

@@ -9,6 +9,7 @@ use super::exit_code::Exit;
 use super::failure::Failure;
 use super::paint::Paint;
 use super::program::{Program, Programs};
+use only1mcp_policy::view::View;
 use serde_json::Value;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -126,10 +127,14 @@ enum Subject {
 
 fn policy_check(arguments: &PolicyCheckArguments) -> Result<Exit, Failure> {
     let tool = Tool::new(&arguments.source)?;
-    let runs = subjects(&arguments.subjects)?
+    let subjects = subjects(&arguments.subjects)?;
+    let runs = subjects
         .iter()
         .map(|subject| tool.run(Task::Check, arguments.json, |command| subject.add_to(command)))
         .collect::<Result<Vec<Output>, Failure>>()?;
+    if runs.iter().all(|run| run.status.success()) {
+        tool.require_servers(&subjects)?;
+    }
     match runs.as_slice() {
         [one] => relay(one),
         several if arguments.json => relay_joined(several),
@@ -138,6 +143,13 @@ fn policy_check(arguments: &PolicyCheckArguments) -> Result<Exit, Failure> {
 }
 
 impl Subject {
+    fn server(&self) -> Option<&str> {
+        match self {
+            Self::Server(name) => Some(name),
+            Self::Everything | Self::File(_) => None,
+        }
+    }
+
     fn add_to(&self, command: &mut Command) {
         match self {
             Self::Everything => {}
@@ -196,6 +208,24 @@ impl Tool {
         let directories = Directories::resolve(&Places::default())?;
         let config = directories.configuration(source)?;
         Ok(Self { programs: Programs::beside_us()?, directories, config })
+    }
+
+    /// A server that is not configured has no findings, which must not read as good news.
+    fn require_servers(&self, subjects: &[Subject]) -> Result<(), Failure> {
+        let mut named = subjects.iter().filter_map(Subject::server).peekable();
+        if named.peek().is_none() {
+            return Ok(());
+        }
+        let view = self.run(Task::View, false, |_| {})?;
+        let view: View = serde_json::from_slice(&view.stdout).map_err(|cause| {
+            Failure::new(Exit::Internal, format!("only1mcp-compile view answered nonsense: {cause}"))
+        })?;
+        let known: Vec<&str> = view.servers.iter().map(|server| server.id.as_str()).collect();
+        match named.find(|name| !known.contains(name)) {
+            None => Ok(()),
+            Some(name) => Err(Failure::new(Exit::Data, format!("no server {name:?} is configured"))
+                .help(format!("configured are {}", known.join(", ")))),
+        }
     }
 
     fn run(&self, task: Task, json: bool, more: impl Fn(&mut Command)) -> Result<Output, Failure> {

@@ -57,7 +57,8 @@ fn refuse_unbuilt(arguments: &StartArguments) -> Result<(), Failure> {
 /// Whose child we want to be: nobody's terminal's, or the client's for as long as it lives.
 fn attach(arguments: &StartArguments) -> Result<(), Failure> {
     let done = if arguments.detached {
-        nix::unistd::setsid().map(|_| ())
+        // Its directory may be unmounted one day.
+        nix::unistd::setsid().and_then(|_| nix::unistd::chdir("/"))
     } else if arguments.tied {
         set_pdeathsig(Signal::SIGTERM)
     } else {

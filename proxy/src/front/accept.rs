@@ -10,7 +10,9 @@ use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -31,7 +33,9 @@ pub async fn tcp<E: Exchange>(
 ) {
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     let stop = front.stop.clone();
-    while let Some((place, (stream, remote))) = next(&places, &stop, async || listener.accept().await).await {
+    while let Some((place, (stream, remote))) =
+        next(&places, &stop, |context| listener.poll_accept(context)).await
+    {
         let (Ok(()), Ok(local)) = (stream.set_nodelay(true), stream.local_addr()) else { continue };
         let peer = front.identity.peer(remote, local);
         let (router, stop) = (router.clone(), stop.clone());
@@ -54,7 +58,8 @@ pub async fn unix<F, S>(
     S: Future<Output = ()> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(connections_max));
-    while let Some((place, (stream, _))) = next(&places, &stop, async || listener.accept().await).await {
+    while let Some((place, (stream, _))) = next(&places, &stop, |context| listener.poll_accept(context)).await
+    {
         if !is_ours(&stream) {
             continue;
         }
@@ -70,12 +75,12 @@ pub async fn unix<F, S>(
 async fn next<T>(
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
-    accept: impl AsyncFn() -> std::io::Result<T>,
+    mut accept: impl FnMut(&mut Context<'_>) -> Poll<std::io::Result<T>>,
 ) -> Option<(OwnedSemaphorePermit, T)> {
     stop.run_until_cancelled(async {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
-            match accept().await {
+            match poll_fn(&mut accept).await {
                 Ok(connection) => return Some((place, connection)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");

@@ -48,15 +48,15 @@ pub struct Identity {
 pub struct Token([u8; 32]);
 
 impl Token {
-    /// The token in this file, without surrounding white space.
+    /// The text of the token in this file, without surrounding white space.
     ///
     /// # Errors
-    /// If the file cannot be read, or is empty or too long.
-    pub fn read(path: &Path) -> io::Result<Self> {
+    /// If the file cannot be read, or holds less than a token.
+    pub fn read(path: &Path) -> io::Result<String> {
         let mut text = String::new();
         File::open(path)?.take(TOKEN_BYTES_MAX).read_to_string(&mut text)?;
         match text.trim() {
-            token if token.len() >= 16 => Ok(Self::of(token)),
+            token if token.len() >= 16 => Ok(token.to_owned()),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it holds fewer than 16 characters")),
         }
     }

@@ -48,67 +48,71 @@ fn without_conditions(calls: &[i64]) -> Rules {
     calls.iter().map(|&call| (call, Vec::new())).collect()
 }
 
-/// What the proxy does: reads and writes, waits, has memory and threads, tells the time.
+/// What the proxy does whatever the arguments: reads and writes, waits, has memory and threads, tells
+/// the time.
+const ALWAYS: &[i64] = &[
+    // Messages.
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_accept4,
+    libc::SYS_connect,
+    libc::SYS_shutdown,
+    libc::SYS_close,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_getsockopt,
+    libc::SYS_setsockopt,
+    libc::SYS_fcntl,
+    // The view is a file in memory: its size, its start, its bytes.
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_lseek,
+    libc::SYS_pread64,
+    // Waiting.
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    libc::SYS_ppoll,
+    libc::SYS_futex,
+    libc::SYS_sched_yield,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_clock_gettime,
+    libc::SYS_restart_syscall,
+    // Memory. None of it may become a program: see below.
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    // Threads and their end.
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_prlimit64,
+    libc::SYS_sigaltstack,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_getrandom,
+];
+
+/// What it does with some arguments only.
 fn allowed() -> Result<Rules, CallsError> {
-    let mut rules = without_conditions(&[
-        // Messages.
-        libc::SYS_read,
-        libc::SYS_readv,
-        libc::SYS_write,
-        libc::SYS_writev,
-        libc::SYS_recvfrom,
-        libc::SYS_recvmsg,
-        libc::SYS_sendto,
-        libc::SYS_sendmsg,
-        libc::SYS_accept4,
-        libc::SYS_connect,
-        libc::SYS_shutdown,
-        libc::SYS_close,
-        libc::SYS_getsockname,
-        libc::SYS_getpeername,
-        libc::SYS_getsockopt,
-        libc::SYS_setsockopt,
-        libc::SYS_fcntl,
-        // The view is a file in memory: its size, its start, its bytes.
-        libc::SYS_fstat,
-        libc::SYS_newfstatat,
-        libc::SYS_statx,
-        libc::SYS_lseek,
-        libc::SYS_pread64,
-        // Waiting.
-        libc::SYS_epoll_create1,
-        libc::SYS_epoll_ctl,
-        libc::SYS_epoll_pwait,
-        libc::SYS_eventfd2,
-        libc::SYS_ppoll,
-        libc::SYS_futex,
-        libc::SYS_sched_yield,
-        libc::SYS_nanosleep,
-        libc::SYS_clock_nanosleep,
-        libc::SYS_clock_gettime,
-        libc::SYS_restart_syscall,
-        // Memory. None of it may become a program: see below.
-        libc::SYS_munmap,
-        libc::SYS_mremap,
-        libc::SYS_madvise,
-        libc::SYS_brk,
-        // Threads and their end.
-        libc::SYS_set_robust_list,
-        libc::SYS_rseq,
-        libc::SYS_sched_getaffinity,
-        libc::SYS_prlimit64,
-        libc::SYS_sigaltstack,
-        libc::SYS_rt_sigaction,
-        libc::SYS_rt_sigprocmask,
-        libc::SYS_rt_sigreturn,
-        libc::SYS_gettid,
-        libc::SYS_getpid,
-        libc::SYS_getuid,
-        libc::SYS_geteuid,
-        libc::SYS_exit,
-        libc::SYS_exit_group,
-        libc::SYS_getrandom,
-    ]);
+    let mut rules = without_conditions(ALWAYS);
     #[cfg(target_arch = "x86_64")]
     rules.extend(without_conditions(&[libc::SYS_epoll_wait, libc::SYS_poll]));
     let not_executable = SeccompCmpOp::MaskedEq(bits(libc::PROT_EXEC));

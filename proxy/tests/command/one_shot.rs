@@ -79,6 +79,14 @@ fn findings_reach_the_shell_with_65() {
 }
 
 #[test]
+fn a_server_that_is_not_configured_is_no_good_news() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let output = fakes.command(&["policy", "check", "nosuch", "--config", "builtin"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(65));
+    assert!(text(&output.stderr).contains("no server \"nosuch\" is configured"));
+}
+
+#[test]
 fn the_doctor_tries_the_walls_and_lists_every_program() {
     let fakes = Fakes::new(&Proxy::Stays);
     let output = fakes.command(&["doctor", "--json"]).output().unwrap();

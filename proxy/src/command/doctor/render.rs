@@ -10,6 +10,13 @@ const GROUPS: [(Group, &str); 4] = [
     (Group::Installation, "Installation"),
 ];
 
+/// Columns of the page: help wraps there, whatever the terminal.
+const PAGE_COLUMNS: usize = 100;
+/// Columns of an outcome's word.
+const WORD_COLUMNS: usize = 7;
+/// Columns of `help: `.
+const HELP_COLUMNS: usize = 6;
+
 /// The whole page.
 #[must_use]
 pub fn page(machine: &str, findings: &[Finding], paint: Paint) -> String {
@@ -32,11 +39,31 @@ fn line(finding: &Finding, width: usize, paint: Paint) -> String {
         Outcome::Absent => ("absent ", Tone::Doubtful),
         Outcome::Missing => ("MISSING", Tone::Bad),
     };
-    let mut text = format!("  {}  {:width$}  {}\n", paint.tone(tone, word), finding.name, finding.detail);
+    let indent = " ".repeat(WORD_COLUMNS + width + 6);
+    let room = PAGE_COLUMNS.saturating_sub(indent.len());
+    let mut text = format!("  {}  {:width$}  ", paint.tone(tone, word), finding.name);
+    text += &(wrapped(&finding.detail, room).join(&format!("\n{indent}")) + "\n");
     if let Some(help) = &finding.help {
-        text += &format!("           {:width$}  {} {help}\n", "", paint.tone(Tone::Help, "help:"));
+        let label = paint.tone(Tone::Help, "help:");
+        let lines = wrapped(help, room.saturating_sub(HELP_COLUMNS));
+        text += &format!("{indent}{label} {}\n", lines.join(&format!("\n{indent}{:HELP_COLUMNS$}", "")));
     }
     text
+}
+
+/// Whole words, as many as fit; a word that is too long gets a line of its own.
+fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn verdict(findings: &[Finding], paint: Paint) -> String {
@@ -60,7 +87,7 @@ mod tests {
         vec![
             Finding::ok(Group::Walls, "namespaces", "refused: Operation not permitted (EPERM)")
                 .but(Outcome::Missing)
-                .help("allow user namespaces"),
+                .help("allow user namespaces in this kernel or container, or start with fewer walls by --allow-degraded"),
             Finding::ok(Group::Walls, "Landlock", "ABI 7 in force, errata mended: 1, 2, 3"),
             Finding::ok(Group::Limits, "controllers", "memory, pids not offered in /sys/fs/cgroup")
                 .but(Outcome::Absent)
@@ -68,6 +95,12 @@ mod tests {
             Finding::ok(Group::Kernel, "dev.tty.legacy_tiocsti", "1: on").but(Outcome::Note),
             Finding::ok(Group::Installation, "programs", "all 6 in /usr/lib/only1mcp"),
         ]
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("incomprehensible", 7), ["incomprehensible"]);
     }
 
     #[test]

@@ -21,13 +21,13 @@ pub struct Sockets {
     pub proxy: Vec<(OwnedFd, &'static str)>,
 }
 
-/// Binds all of them: TCP on `listen`, the others in the runtime directory, owned by `owner`.
+/// Binds all of them: TCP on `address`, the others in the runtime directory, owned by `owner`.
 ///
 /// # Errors
 /// Names the address or path that is taken or cannot be used.
-pub fn bind_all(directories: &Directories, listen: &str, owner: u32) -> Result<Sockets, Failure> {
+pub fn bind_all(directories: &Directories, address: &str, owner: u32) -> Result<Sockets, Failure> {
     let mut proxy: Vec<(OwnedFd, &'static str)> =
-        bind_tcp(listen)?.into_iter().map(|listener| (listener.into(), "mcp")).collect();
+        bind_tcp(address)?.into_iter().map(|listener| (listener.into(), "mcp")).collect();
     let owner = (directories.mode == directories::Mode::Root).then_some(owner);
     proxy.push((bind_unix(&directories.relay_socket(), SockType::Stream, owner)?, "relay"));
     proxy.push((bind_unix(&directories.admin_socket(), SockType::Stream, owner)?, "admin"));
@@ -35,8 +35,8 @@ pub fn bind_all(directories: &Directories, listen: &str, owner: u32) -> Result<S
     Ok(Sockets { launch, proxy })
 }
 
-fn bind_tcp(listen: &str) -> Result<Vec<TcpListener>, Failure> {
-    let mut addresses = resolve(listen)?;
+fn bind_tcp(wanted: &str) -> Result<Vec<TcpListener>, Failure> {
+    let mut addresses = resolve(wanted)?;
     addresses.truncate(LISTEN_ADDRESSES_MAX);
     if addresses.iter().all(|address| address.port() == 0) {
         // Each would get a port of its own.
@@ -45,7 +45,11 @@ fn bind_tcp(listen: &str) -> Result<Vec<TcpListener>, Failure> {
     let mut bound = Vec::new();
     for address in addresses {
         match TcpListener::bind(address) {
-            Ok(listener) => bound.push(listener),
+            Ok(listener) => {
+                // Again, with more room for clients that wait; a refusal leaves the room there was.
+                let _ = Backlog::new(SOCKET_BACKLOG).and_then(|backlog| listen(&listener, backlog));
+                bound.push(listener);
+            }
             // A machine without IPv6 still resolves localhost to ::1.
             Err(cause) if cause.kind() == io::ErrorKind::AddrNotAvailable && !bound.is_empty() => {}
             Err(cause) => return Err(not_bound(address, &cause)),
