@@ -106,19 +106,24 @@ impl Fixture {
 
     async fn run(self, mut wire: Wire) -> Exit {
         while let Some(message) = wire.read().await {
-            self.heard.lock().unwrap().push(message.clone());
-            if message.get("id").is_none() || message.get("method").is_none() {
-                continue;
-            }
-            if message["method"] == "tools/call" {
-                if let Some(exit) = self.call(&mut wire, &message).await {
-                    return exit;
-                }
-            } else {
-                self.answer(&mut wire, &message).await;
+            if let Some(exit) = self.hear(&mut wire, message).await {
+                return exit;
             }
         }
         Exit::Status(0)
+    }
+
+    /// Takes one message; ends the process if it says so.
+    pub async fn hear(&self, wire: &mut Wire, message: Value) -> Option<Exit> {
+        self.heard.lock().unwrap().push(message.clone());
+        if message.get("id").is_none() || message.get("method").is_none() {
+            return None;
+        }
+        if message["method"] == "tools/call" {
+            return self.call(wire, &message).await;
+        }
+        self.answer(wire, &message).await;
+        None
     }
 
     async fn answer(&self, wire: &mut Wire, message: &Value) {
