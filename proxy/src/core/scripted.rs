@@ -81,7 +81,7 @@ impl Fixture {
     pub fn new(era: Era) -> Self {
         let tool =
             |name: &str| json!({"name": name, "inputSchema": {"type": "object"}, "vendor": {"z": 1, "a": 2}});
-        let tools = ["echo", "slow", "die", "hang", "elicit", "input", "link", "log"].map(tool);
+        let tools = ["echo", "slow", "die", "hang", "elicit", "input", "link", "announce", "log"].map(tool);
         Self {
             era,
             capabilities: json!({"tools": {"listChanged": true}, "prompts": {}, "resources": {"subscribe": true},
@@ -187,6 +187,11 @@ impl Fixture {
                     .await;
                 }
                 text("done".into())
+            }
+            "announce" => {
+                self.tools.lock().unwrap().push(json!({"name": "announced"}));
+                wire.notify("notifications/tools/list_changed", &json!({})).await;
+                text("announced".into())
             }
             "log" => {
                 for level in ["debug", "error"] {

@@ -182,6 +182,20 @@ async fn a_changed_list_is_announced_once_and_only_if_its_bytes_differ() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_server_announces_is_fetched_and_announced() {
+    for era in [Legacy, Modern] {
+        let bench = Bench::start(&[("one", Fixture::new(era).script())]).await;
+        let mut events = bench.core.events();
+        bench.ask("one", Legacy, "tools/call", json!({"name": "announce"})).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(
+            matches!(events.try_recv().unwrap(), ServerEvent::ListChanged(kind) if kind.list == List::Tools)
+        );
+        assert!(names(&bench.ask("", Modern, "tools/list", json!({})).await).contains(&"one__announced"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_configuration_starts_ends_and_replaces_only_what_changed() {
     let scripts: Vec<_> =
         ["kept", "gone", "fresh", "changed"].map(|id| (id, named(&[id]).script())).into_iter().collect();
@@ -216,7 +230,7 @@ async fn status_shows_each_server() {
         ("era", json!("legacy")),
         ("version", json!("2025-06-18")),
         ("pid", json!(42)),
-        ("tools", json!(8)),
+        ("tools", json!(9)),
         ("calls", json!(1)),
         ("restarts", json!(0)),
         ("last_error", json!(null)),

@@ -140,7 +140,7 @@ async fn lists_stay_while_a_server_is_ill() {
     assert_eq!(bench.core.status().servers[0].state, "restarting");
     assert_eq!(bench.ask("", Legacy, "tools/list", json!({})).await, before);
     let single = bench.ask("one", Modern, "tools/list", json!({})).await;
-    assert_eq!(single["result"]["tools"].as_array().map(Vec::len), Some(8));
+    assert_eq!(single["result"]["tools"].as_array().map(Vec::len), Some(9));
     assert_eq!(single["result"]["resultType"], "complete");
 }
 
