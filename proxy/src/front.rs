@@ -1,1 +1,106 @@
-//! To be written.
+//! Who speaks to clients: checks what the transport rules, and hands the core one message at a time.
+//!
+//! A front never looks at what a tool is asked or answers, and never starts or names a process.
+//!
+//! Reading order: [`http`] (answer one request), [`era`], [`headers`], [`message`] (what came in),
+//! [`modern`], [`legacy`] (what each family makes of it), [`answer`], [`subscription`], [`session`],
+//! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`] (connections);
+//! [`relay`] (the same without HTTP), [`admin`] (for the operator).
+
+pub mod accept;
+pub mod admin;
+pub mod answer;
+pub mod era;
+pub mod error;
+pub mod frame;
+pub mod headers;
+pub mod http;
+pub mod identity;
+pub mod legacy;
+pub mod message;
+pub mod modern;
+pub mod origin;
+pub mod relay;
+pub mod session;
+pub mod subscription;
+
+use self::error::Fault;
+use self::identity::Identity;
+use self::session::Sessions;
+use crate::exchange::Exchange;
+use crate::limits::{HTTP_REQUESTS_MAX, OPEN_STREAMS_MAX, SESSION_SWEEP_INTERVAL};
+use ::http::StatusCode;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// All that the fronts share: the core, who may come in, the sessions and the bounds.
+pub struct Front<E> {
+    /// Where messages go.
+    pub exchange: Arc<E>,
+    /// Who may come in.
+    pub identity: Identity,
+    /// The legacy sessions.
+    pub sessions: Sessions,
+    /// Fires when the proxy is told to stop.
+    pub stop: CancellationToken,
+    requests: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+impl<E: Exchange> Front<E> {
+    /// A front to this core.
+    pub fn new(exchange: Arc<E>, identity: Identity, stop: CancellationToken) -> Self {
+        Self {
+            exchange,
+            identity,
+            sessions: Sessions::default(),
+            stop,
+            requests: Arc::new(Semaphore::new(HTTP_REQUESTS_MAX)),
+            streams: Arc::new(Semaphore::new(OPEN_STREAMS_MAX)),
+        }
+    }
+
+    /// Takes a place for one request.
+    ///
+    /// # Errors
+    /// 503 if all are taken.
+    pub fn admit_request(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        take(&self.requests, "too many requests are under way")
+    }
+
+    /// Takes a place for one stream that stays open.
+    ///
+    /// # Errors
+    /// 503 if all are taken.
+    pub fn admit_stream(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        take(&self.streams, "too many event streams are open")
+    }
+
+    /// Ends idle sessions until the proxy stops.
+    pub async fn sweep_sessions(&self) {
+        while self.stop.run_until_cancelled(tokio::time::sleep(SESSION_SWEEP_INTERVAL)).await.is_some() {
+            for session in self.sessions.sweep() {
+                self.end_session(&session);
+            }
+        }
+    }
+
+    /// Tells everyone that a session is over.
+    pub fn end_session(&self, session: &session::Session) {
+        session.ended.cancel();
+        if let Some(number) = session.caller.session {
+            self.exchange.session_ended(number);
+        }
+    }
+}
+
+fn take(places: &Arc<Semaphore>, problem: &str) -> Result<OwnedSemaphorePermit, Fault> {
+    let place = Arc::clone(places).try_acquire_owned();
+    place.map_err(|_| Fault::transport(StatusCode::SERVICE_UNAVAILABLE, problem))
+}
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;

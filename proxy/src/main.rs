@@ -1,2 +1,7 @@
-//! PID 1.
-fn main() {}
+//! The program `only1mcp`: hands what was typed to the library, and its answer to the shell.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    only1mcp::command::run(std::env::args_os())
+}

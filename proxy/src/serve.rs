@@ -1,1 +1,189 @@
-//! To be written.
+//! Start the proxy: take the sockets, give up all power, then speak to the launcher and to clients.
+//!
+//! Reading order: this file, [`sockets`], [`privileges`], [`logging`], [`screen`].
+
+pub mod logging;
+pub mod privileges;
+pub mod screen;
+pub mod sockets;
+
+use crate::core::Core;
+use crate::core::status::Status;
+use crate::front::identity::{Identity, Token, Trust, sock_diag::SockDiag};
+use crate::front::{Front, accept, admin, http, relay};
+use crate::kernel::ReceiveError;
+use crate::limits::{DRAIN_TIME_MAX, START_SCREEN_WAIT_MAX};
+use crate::lock::{self, LockError};
+use crate::servers::launcher::{Launcher, LauncherError};
+use only1mcp_wire::Mode;
+use screen::Access;
+use sockets::Sockets;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What the supervisor or systemd says.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// How the whole runs: decides who needs a token.
+    pub mode: Mode,
+    /// The launcher's socket.
+    pub launcher: PathBuf,
+    /// The file that holds the token.
+    pub token_file: PathBuf,
+    /// Root mode: the uid and gid to become.
+    pub user: Option<u32>,
+    /// Whether to print the start screen, once, when ready.
+    pub start_screen: bool,
+}
+
+/// Why the proxy could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The sockets.
+    #[error("cannot take over the listening sockets: {0}")]
+    Receive(#[from] ReceiveError),
+    /// A socket that is missing or of the wrong kind.
+    #[error("cannot take over the listening sockets: {0}")]
+    Sockets(#[from] sockets::SocketsError),
+    /// The token.
+    #[error("cannot read the token from {file}: {cause}")]
+    Token {
+        /// Its file.
+        file: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// The user to become, or the supervisor to end with.
+    #[error("cannot give up privileges: {0}")]
+    Privileges(#[from] privileges::PrivilegesError),
+    /// The kernel cannot say whose a connection is.
+    #[error("cannot open the socket that tells whose a connection is: {0}")]
+    SockDiag(nix::Error),
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The launcher.
+    #[error(transparent)]
+    Launcher(#[from] LauncherError),
+    /// The runtime or a signal handler.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[from] io::Error),
+}
+
+/// Runs the proxy until it is told to stop. Must be called before any thread exists.
+///
+/// # Errors
+/// [`ServeError`] if it cannot start. Once started, it ends only when told to.
+pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
+    let sockets = Sockets::receive()?;
+    logging::start();
+    privileges::end_with_supervisor()?;
+    let token = Token::read(&options.token_file)
+        .map_err(|cause| ServeError::Token { file: options.token_file.clone(), cause })?;
+    if let Some(user) = options.user {
+        privileges::become_user(user)?;
+    }
+    privileges::raise_open_files();
+    let trust = match options.mode {
+        Mode::User | Mode::Minimal => Trust::OwnUser(SockDiag::open().map_err(ServeError::SockDiag)?),
+        Mode::Root | Mode::System => Trust::Nobody,
+    };
+    let shown = shown_token(options, &token);
+    let identity = Identity::new(trust, Token::of(&token), options.token_file.clone());
+    drop(token);
+    let landlock = lock::lock(&options.launcher)?;
+    tracing::info!(?landlock, uid = nix::unistd::getuid().as_raw(), "locked");
+    runtime()?.block_on(serve(options, sockets, identity, shown))
+}
+
+/// The token, if it belongs on the start screen: clients need it, and only a person reads it there.
+fn shown_token(options: &ServeOptions, token: &str) -> Option<String> {
+    let needed = matches!(options.mode, Mode::Root | Mode::System) && options.start_screen;
+    (needed && io::stdout().is_terminal()).then(|| token.to_owned())
+}
+
+/// One thread does everything. On two cores the servers need the other one, a call passes from
+/// reader to writer without waking a second thread, and one thread's memory is all there is.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+async fn serve(
+    options: &ServeOptions,
+    sockets: Sockets,
+    identity: Identity,
+    shown: Option<String>,
+) -> Result<(), ServeError> {
+    let mut stopped = std::pin::pin!(stop_signal()?);
+    let launcher = Launcher::connect(&options.launcher).await?;
+    let (generation, view) = launcher.view().await?;
+    let core = Core::start(view, generation, launcher);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let listen = sockets.addresses();
+    let status = {
+        let core = Arc::clone(&core);
+        move || Status { listen: listen.clone(), ..core.status() }
+    };
+    let front = Arc::new(Front::new(Arc::clone(&core), identity, stop.clone()));
+    open(&front, sockets, status.clone(), &tasks)?;
+    if options.start_screen {
+        let core = Arc::clone(&core);
+        let access = Access { mode: options.mode, token_file: options.token_file.clone(), token: shown };
+        tokio::spawn(async move {
+            core.settled(START_SCREEN_WAIT_MAX).await;
+            screen::print(&screen::render(&status(), &access));
+        });
+    }
+    tracing::info!("serving");
+    let name = (&mut stopped).await;
+    tracing::info!(signal = name, "stopping");
+    stop.cancel();
+    tasks.close();
+    tokio::select! {
+        () = tasks.wait() => tracing::info!("every connection has ended"),
+        () = tokio::time::sleep(DRAIN_TIME_MAX) => tracing::warn!(connections = tasks.len(), "ending by force"),
+        name = stopped => tracing::warn!(signal = name, connections = tasks.len(), "ending by force"),
+    }
+    core.stop().await;
+    Ok(())
+}
+
+/// Opens all doors.
+fn open(
+    front: &Arc<Front<Core>>,
+    sockets: Sockets,
+    status: impl Fn() -> Status + Clone + Send + Sync + 'static,
+    tasks: &TaskTracker,
+) -> io::Result<()> {
+    let router = http::router(Arc::clone(front));
+    for listener in sockets.mcp {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tasks.spawn(accept::tcp(Arc::clone(front), listener, router.clone(), tasks.clone()));
+    }
+    if let Some(listener) = sockets.relay {
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        tasks.spawn(relay::serve(Arc::clone(front), listener, tasks.clone()));
+    }
+    if let Some(listener) = sockets.admin {
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        tasks.spawn(admin::serve(listener, admin::router(status), front.stop.clone(), tasks.clone()));
+    }
+    let sweeping = Arc::clone(front);
+    tasks.spawn(async move { sweeping.sweep_sessions().await });
+    Ok(())
+}
+
+/// The name of the signal that tells us to stop, each time one comes.
+fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}

@@ -1,0 +1,192 @@
+//! The second look at a plan: whatever a taken-over compiler prints, these rules hold.
+
+use only1mcp_wire::ServerPlan;
+use only1mcp_wire::plan::{STATE_DIRECTORY, VariableValue};
+use std::fmt;
+
+use crate::confine::seccomp::HIGHEST_KNOWN;
+
+/// System calls that no policy can grant.
+const FORBIDDEN: [libc::c_long; 70] = [
+    // Other processes' memory, state and descriptors.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_process_mrelease,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+    // Namespaces, roots and mounts.
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_mknod,
+    libc::SYS_mknodat,
+    // Other identities.
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    libc::SYS_setgroups,
+    libc::SYS_capset,
+    // Keyrings: one of them once took Landlock away.
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    // The kernel itself.
+    libc::SYS_bpf,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_iopl,
+    libc::SYS_ioperm,
+    libc::SYS_modify_ldt,
+    libc::SYS_syslog,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    // Past every filter that looks at single calls.
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_clone3,
+    libc::SYS_seccomp,
+    libc::SYS_vhangup,
+];
+
+/// What is wrong with a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A path that is not absolute and plain.
+    Path(String),
+    /// Something of the plan stands where the launcher puts things of its own.
+    Taken(String),
+    /// A system call no policy can grant.
+    SystemCall(u32),
+    /// A list that is not sorted.
+    Unsorted(&'static str),
+    /// A text with a zero byte in it, or an empty one that may not be.
+    Text(&'static str),
+    /// A credential's or variable's name that is not one.
+    Name(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "{path:?} is not an absolute path without '.', '..' and '//'"),
+            Self::Taken(path) => write!(f, "{path:?} belongs to the launcher"),
+            Self::SystemCall(number) => write!(f, "system call {number} can never be granted"),
+            Self::Unsorted(list) => write!(f, "the {list} are not sorted"),
+            Self::Text(what) => write!(f, "{what} is empty or holds a zero byte"),
+            Self::Name(name) => write!(f, "{name:?} is not a name"),
+        }
+    }
+}
+
+/// Checks everything that the launcher relies on.
+pub fn check(plan: &ServerPlan) -> Result<(), Fault> {
+    inside_paths(plan).try_for_each(path)?;
+    plan.binds.iter().try_for_each(|bind| path(&bind.source))?;
+    placed_paths(plan).try_for_each(free)?;
+    path(&plan.working_directory)?;
+    if !plan.system_calls.is_sorted_by(|a, b| a < b) {
+        return Err(Fault::Unsorted("system calls"));
+    }
+    plan.system_calls.iter().try_for_each(|&number| grantable(number))?;
+    if plan.arguments.is_empty() {
+        return Err(Fault::Text("argv[0]"));
+    }
+    plan.arguments.iter().try_for_each(|argument| no_zero(argument, "an argument"))?;
+    plan.links.iter().try_for_each(|link| no_zero(&link.target, "the target of a link"))?;
+    plan.environment.iter().try_for_each(variable)
+}
+
+fn inside_paths(plan: &ServerPlan) -> impl Iterator<Item = &str> {
+    let rules = plan.rules.iter().map(|rule| rule.path.as_str());
+    rules.chain(placed_paths(plan)).chain([plan.program.as_str()])
+}
+
+/// Where something is put into the root.
+fn placed_paths(plan: &ServerPlan) -> impl Iterator<Item = &str> {
+    let binds = plan.binds.iter().map(|bind| bind.target.as_str());
+    let links = plan.links.iter().map(|link| link.path.as_str());
+    let files = plan.files.iter().map(|file| file.path.as_str());
+    let scratch = plan.scratch.iter().map(|scratch| scratch.path.as_str());
+    binds.chain(links).chain(files).chain(scratch)
+}
+
+fn path(text: &str) -> Result<(), Fault> {
+    let parts = text.strip_prefix('/').ok_or_else(|| Fault::Path(text.to_owned()))?;
+    let plain = text == "/" || parts.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if plain && !text.contains('\0') { Ok(()) } else { Err(Fault::Path(text.to_owned())) }
+}
+
+/// Nothing of a plan may cover the root itself, `/proc`, or `/opt/only1mcp`, nor stand at `/state`.
+fn free(text: &str) -> Result<(), Fault> {
+    let own = ["/proc", "/opt/only1mcp"];
+    let taken = text == "/"
+        || text == STATE_DIRECTORY
+        || own
+            .iter()
+            .any(|own| text.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    if taken { Err(Fault::Taken(text.to_owned())) } else { Ok(()) }
+}
+
+fn grantable(number: u32) -> Result<(), Fault> {
+    if number > HIGHEST_KNOWN || FORBIDDEN.contains(&number.into()) {
+        return Err(Fault::SystemCall(number));
+    }
+    Ok(())
+}
+
+fn variable(variable: &only1mcp_wire::plan::Variable) -> Result<(), Fault> {
+    let named = !variable.name.is_empty() && !variable.name.contains(['=', '\0']);
+    if !named {
+        return Err(Fault::Name(variable.name.clone()));
+    }
+    match &variable.value {
+        VariableValue::Literal(value) => no_zero(value, "a variable"),
+        VariableValue::Credential(name) => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let named = !name.is_empty() && name.chars().all(plain) && !name.starts_with('.');
+            if named { Ok(()) } else { Err(Fault::Name(name.clone())) }
+        }
+    }
+}
+
+fn no_zero(text: &str, what: &'static str) -> Result<(), Fault> {
+    if text.contains('\0') { Err(Fault::Text(what)) } else { Ok(()) }
+}

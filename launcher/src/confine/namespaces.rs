@@ -1,0 +1,86 @@
+//! Inside the new namespaces: whose they are, what they are called, and that there are no more.
+
+use crate::kernel::{descriptors, network};
+use crate::launch::failure::{At, Failure};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid, read, setgroups, sethostname, setresgid, setresuid, write};
+use only1mcp_wire::Step;
+use only1mcp_wire::plan::INSIDE_UID;
+use std::io::Write;
+
+/// The host name every server sees.
+const HOST_NAME: &str = "sandbox";
+/// What the child says once its id maps may be written: no report of a failure is that short.
+pub const READY: u8 = 0;
+/// How many user namespaces may be made inside this one.
+const USER_NAMESPACES_MAX: &str = "/proc/sys/user/max_user_namespaces";
+
+/// Lets the launcher write this process' id maps, and waits until it has.
+///
+/// The files under `/proc` belong to the process' own uid only while it is dumpable; the launcher
+/// itself never is, and this process only until it has become the sandbox user.
+pub fn wait_for_identity() -> Result<(), Failure> {
+    prctl::set_dumpable(true).at(Step::MapIds)?;
+    write(descriptors::line(), &[READY]).at(Step::MapIds)?;
+    match read(descriptors::line(), &mut [0]) {
+        Ok(1) => Ok(()),
+        // It closed its end: it could not write the maps, or it is gone.
+        Ok(_) => Err(Errno::ESRCH).at(Step::MapIds),
+        Err(errno) => Err(errno).at(Step::MapIds),
+    }
+}
+
+/// Becomes the one user of the sandbox.
+pub fn become_user(groups: SupplementaryGroups) -> Result<(), Failure> {
+    let (uid, gid) = (Uid::from_raw(INSIDE_UID), Gid::from_raw(INSIDE_UID));
+    setresgid(gid, gid, gid).at(Step::BecomeUser)?;
+    if groups == SupplementaryGroups::Drop {
+        setgroups(&[]).at(Step::BecomeUser)?;
+    }
+    setresuid(uid, uid, uid).at(Step::BecomeUser)?;
+    prctl::set_dumpable(false).at(Step::BecomeUser)
+}
+
+/// What becomes of the supplementary groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SupplementaryGroups {
+    /// They are dropped.
+    Drop,
+    /// They stay: a person may not drop groups in a namespace of their own, because a group can also
+    /// take rights away.
+    Keep,
+}
+
+/// Has the kernel kill this process when the launcher ends, in whatever way.
+pub fn tie_to_launcher() -> Result<(), Failure> {
+    prctl::set_pdeathsig(Signal::SIGKILL).at(Step::ParentDeath)?;
+    // It may have ended before that call. A pidfd of it is readable from then on.
+    let mut gone = [PollFd::new(descriptors::launcher(), PollFlags::POLLIN)];
+    match poll(&mut gone, PollTimeout::ZERO) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Errno::ESRCH).at(Step::ParentDeath),
+        Err(errno) => Err(errno).at(Step::ParentDeath),
+    }
+}
+
+/// Sets the number of user namespaces that may be made inside to zero: the second wall behind the
+/// system call filter. Through the old `/proc`; the new one has no `sys`.
+pub fn forbid_nested() -> Result<(), Failure> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(USER_NAMESPACES_MAX)
+        .at_subject(Step::NoNestedNamespaces, USER_NAMESPACES_MAX)?;
+    file.write_all(b"0").at_subject(Step::NoNestedNamespaces, USER_NAMESPACES_MAX)
+}
+
+/// Brings up loopback, sets the host name, and makes the server's own cgroup the root of its view.
+pub fn set_identity() -> Result<(), Failure> {
+    network::loopback_up().at_subject(Step::Identity, "loopback")?;
+    sethostname(HOST_NAME).at_subject(Step::Identity, "host name")?;
+    // The namespace of the clone has the launcher's cgroup as its root.
+    unshare(CloneFlags::CLONE_NEWCGROUP).at_subject(Step::Identity, "cgroup namespace")
+}

@@ -1,0 +1,21 @@
+//! All privileges go: five empty capability sets, locked securebits, no new privileges.
+
+use crate::kernel::credentials;
+use crate::launch::failure::{At, Failure};
+use nix::errno::Errno;
+use nix::sys::prctl;
+use only1mcp_wire::Step;
+
+/// Drops everything. In this order, because all but the last need a capability that is dropped.
+pub fn drop_all() -> Result<(), Failure> {
+    match credentials::leave_session_keyring() {
+        // No keyrings in this kernel, or no room for one more. Then the server stays attached to a
+        // keyring that it cannot reach: the filter refuses every keyring call.
+        Ok(()) | Err(Errno::ENOSYS | Errno::EDQUOT) => {}
+        Err(errno) => return Err(errno).at_subject(Step::Privileges, "session keyring"),
+    }
+    credentials::limit_bounding_set(&[]).at_subject(Step::Privileges, "bounding set")?;
+    credentials::lock_securebits().at_subject(Step::Privileges, "securebits")?;
+    credentials::limit_capabilities(&[]).at_subject(Step::Privileges, "capabilities")?;
+    prctl::set_no_new_privs().at_subject(Step::Privileges, "no new privileges")
+}

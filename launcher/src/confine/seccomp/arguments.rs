@@ -1,0 +1,91 @@
+//! System calls that are harmless only with some arguments. All comparisons look at registers only:
+//! what a pointer points to could change between the check and the call.
+
+use super::Sockets;
+use only1mcp_wire::plan::ServerPlan;
+use seccompiler::SeccompCmpArgLen::{Dword, Qword};
+use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
+use seccompiler::{BackendError, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+
+/// `CLONE_NEW*`, all of them, `CLONE_NEWTIME` too.
+const CLONE_NAMESPACES: u64 = 0x7E02_0080;
+/// The part of a socket's type that is no flag.
+const SOCKET_TYPE: u64 = 0xf;
+/// Data in the first packet: such a send connects, past Landlock's rule for connecting.
+const MSG_FASTOPEN: u64 = 0x2000_0000;
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
+const TIOCSETD: u64 = 0x5423;
+const PROT_WRITE: u64 = 2;
+const PROT_EXEC: u64 = 4;
+const SHM_EXEC: u64 = 0o100_000;
+const PERSONALITY_QUERY: u64 = 0xffff_ffff;
+
+type Condition = (u8, SeccompCmpArgLen, SeccompCmpOp, u64);
+
+/// The arguments with which `call` is allowed: one of the rules must hold. No rule means any.
+pub fn harmless(call: i64, plan: &ServerPlan, sockets: Sockets) -> Result<Vec<SeccompRule>, BackendError> {
+    match call {
+        libc::SYS_clone => any_of(&[&[(0, Dword, MaskedEq(CLONE_NAMESPACES), 0)]]),
+        libc::SYS_socket if sockets == Sockets::OfItsNamespace => of_its_namespace(),
+        libc::SYS_socketpair => any_of(&[&[(0, Dword, Eq, libc::AF_UNIX as u64)]]),
+        libc::SYS_sendmsg => any_of(&[&[(2, Dword, MaskedEq(MSG_FASTOPEN), 0)]]),
+        libc::SYS_sendto | libc::SYS_sendmmsg => any_of(&[&[(3, Dword, MaskedEq(MSG_FASTOPEN), 0)]]),
+        // The kernel looks at 32 bits of the command, so must we.
+        libc::SYS_ioctl => {
+            any_of(&[&[(1, Dword, Ne, TIOCSTI), (1, Dword, Ne, TIOCLINUX), (1, Dword, Ne, TIOCSETD)]])
+        }
+        // Own limits, or only reading.
+        libc::SYS_prlimit64 => any_of(&[&[(0, Dword, Eq, 0)], &[(2, Qword, Eq, 0)]]),
+        libc::SYS_personality => any_of(&[&[(0, Dword, Eq, 0)], &[(0, Dword, Eq, PERSONALITY_QUERY)]]),
+        libc::SYS_mmap if !plan.jit => any_of(&[
+            &[(2, Dword, MaskedEq(PROT_WRITE | PROT_EXEC), 0)],
+            &[(2, Dword, MaskedEq(PROT_WRITE | PROT_EXEC), PROT_WRITE)],
+            &[(2, Dword, MaskedEq(PROT_WRITE | PROT_EXEC), PROT_EXEC)],
+        ]),
+        libc::SYS_mprotect | libc::SYS_pkey_mprotect if !plan.jit => {
+            any_of(&[&[(2, Dword, MaskedEq(PROT_EXEC), 0)]])
+        }
+        libc::SYS_shmat if !plan.jit => any_of(&[&[(2, Dword, MaskedEq(SHM_EXEC), 0)]]),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// TCP, UDP and Unix sockets by their own protocol only (no MPTCP, SCTP, raw); routing netlink,
+/// because `getifaddrs` and Node's `os.networkInterfaces()` fail without it, and all it can show is
+/// the loopback of an empty network namespace.
+fn of_its_namespace() -> Result<Vec<SeccompRule>, BackendError> {
+    let mut rules = vec![all_of(&[(0, Dword, Eq, libc::AF_UNIX as u64)])?];
+    let stream = (libc::SOCK_STREAM, [0, libc::IPPROTO_TCP]);
+    let datagram = (libc::SOCK_DGRAM, [0, libc::IPPROTO_UDP]);
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for (kind, protocols) in [stream, datagram] {
+            for protocol in protocols {
+                rules.push(socket(family, kind, protocol)?);
+            }
+        }
+    }
+    for kind in [libc::SOCK_RAW, libc::SOCK_DGRAM] {
+        rules.push(socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE)?);
+    }
+    Ok(rules)
+}
+
+fn socket(family: i32, kind: i32, protocol: i32) -> Result<SeccompRule, BackendError> {
+    all_of(&[
+        (0, Dword, Eq, family.unsigned_abs().into()),
+        (1, Dword, MaskedEq(SOCKET_TYPE), kind.unsigned_abs().into()),
+        (2, Dword, Eq, protocol.unsigned_abs().into()),
+    ])
+}
+
+fn any_of(rules: &[&[Condition]]) -> Result<Vec<SeccompRule>, BackendError> {
+    rules.iter().map(|conditions| all_of(conditions)).collect()
+}
+
+fn all_of(conditions: &[Condition]) -> Result<SeccompRule, BackendError> {
+    let build = |(argument, length, operator, value): &Condition| {
+        SeccompCondition::new(*argument, length.clone(), operator.clone(), *value)
+    };
+    SeccompRule::new(conditions.iter().map(build).collect::<Result<_, _>>()?)
+}

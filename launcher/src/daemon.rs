@@ -1,0 +1,283 @@
+//! The loop that waits for everything at once: the proxy, the servers, signals, deadlines.
+//!
+//! One thread, and nothing in it waits for a single peer or a single launch.
+
+mod sources;
+
+use crate::configuration::{Compiler, Configuration, ConfigurationError};
+use crate::confine::seccomp::Sockets;
+use crate::instances::{Instances, Phase};
+use crate::launch::Progress;
+use crate::limits::SHUTDOWN_GRACE;
+use crate::log;
+use crate::machine::Machine;
+use crate::peer::{Peer, PeerError};
+use crate::requests::{self, Outcome};
+use crate::start::StartError;
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use only1mcp_wire::message::FromLauncher;
+use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned};
+use sources::Source;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+/// The signals that tell the launcher to end.
+const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
+/// All the launcher's state.
+#[derive(Debug)]
+pub struct Daemon {
+    /// What this machine offers.
+    pub machine: Machine,
+    /// The configuration in force, if there is one.
+    pub configuration: Option<Configuration>,
+    /// The servers.
+    pub instances: Instances,
+    listener: OwnedFd,
+    signals: SignalFd,
+    compiler: Compiler,
+    peer: Option<Peer>,
+    /// Counts connections; a server belongs to the one that asked for it.
+    connection: u64,
+    ending: bool,
+}
+
+impl Daemon {
+    /// A daemon that serves nobody yet.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn new(listener: OwnedFd, machine: Machine, compiler: Compiler) -> nix::Result<Self> {
+        let mut signals = SigSet::empty();
+        ENDING.into_iter().for_each(|signal| signals.add(signal));
+        signals.thread_block()?;
+        Ok(Self {
+            machine,
+            configuration: None,
+            instances: Instances::default(),
+            listener,
+            signals: SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
+            compiler,
+            peer: None,
+            connection: 0,
+            ending: false,
+        })
+    }
+
+    /// Serves until it is told to end and all servers have.
+    ///
+    /// # Errors
+    /// [`StartError::Kernel`] if it cannot even wait.
+    pub fn run(mut self) -> Result<(), StartError> {
+        self.read_configuration();
+        while !(self.ending && self.instances.is_empty()) {
+            let ready = sources::wait(&self).map_err(|errno| StartError::Kernel("poll", errno))?;
+            ready.into_iter().for_each(|source| self.attend(source));
+            self.keep_deadlines(Instant::now());
+        }
+        if let Some(cgroups) = self.machine.cgroups.take() {
+            cgroups.leave();
+        }
+        log::info("ended; no server is left");
+        Ok(())
+    }
+
+    fn attend(&mut self, source: Source) {
+        match source {
+            Source::Signal => self.take_signal(),
+            Source::Peer => self.serve_peer(),
+            Source::PeerEnded => self.lose_peer(&PeerError::Closed),
+            Source::Listener => self.accept(),
+            Source::Launch(id) => self.advance(id),
+            Source::Process(id) => self.bury(id),
+        }
+    }
+
+    fn read_configuration(&mut self) {
+        let generation = self.configuration.as_ref().map_or(0, |configuration| configuration.generation) + 1;
+        match Configuration::read(&self.compiler, generation, Sockets::OfItsNamespace) {
+            Ok(configuration) => {
+                configuration.warnings().iter().for_each(|warning| log::warn(warning.escape_debug()));
+                let count = configuration.names().count();
+                log::info(format_args!(
+                    "generation {generation} of the configuration is in force: {count} servers"
+                ));
+                self.configuration = Some(configuration);
+            }
+            Err(error) => {
+                log::error(&error);
+                if let ConfigurationError::Findings { text, .. } = &error {
+                    text.lines().for_each(|line| log::error(line.escape_debug()));
+                }
+            }
+        }
+    }
+
+    fn take_signal(&mut self) {
+        if !matches!(self.signals.read_signal(), Ok(Some(_))) || self.ending {
+            return;
+        }
+        log::info("told to end; ending all servers");
+        self.ending = true;
+        let deadline = Instant::now() + SHUTDOWN_GRACE;
+        for id in self.instances.ids() {
+            if let Some(instance) = self.instances.get_mut(id) {
+                instance.stop(deadline);
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        match Peer::accept(self.listener.as_fd(), self.machine.mode) {
+            Ok(_) if self.peer.is_some() || self.ending => {
+                log::warn("a second proxy connected and was sent away")
+            }
+            Ok(peer) => {
+                self.connection += 1;
+                self.peer = Some(peer);
+            }
+            Err(PeerError::Kernel(Errno::EAGAIN | Errno::EINTR | Errno::ECONNABORTED)) => {}
+            Err(error) => log::warn(format_args!("refused a connection: {error}")),
+        }
+    }
+
+    fn serve_peer(&mut self) {
+        if let Err(error) = self.try_serve_peer() {
+            self.lose_peer(&error);
+        }
+    }
+
+    fn try_serve_peer(&mut self) -> Result<(), PeerError> {
+        let Some(peer) = &mut self.peer else { return Ok(()) };
+        peer.flush()?;
+        let Some((id, request)) = peer.receive()? else { return Ok(()) };
+        let greeted = std::mem::replace(&mut peer.greeted, true);
+        let owner = self.connection;
+        match requests::handle(self, greeted, owner, id, request)? {
+            Outcome::Answer(reply, descriptors) => self.send(&FromLauncher::Reply(id, reply), descriptors),
+            Outcome::Later => Ok(()),
+        }
+    }
+
+    fn send(&mut self, message: &FromLauncher, descriptors: Vec<OwnedFd>) -> Result<(), PeerError> {
+        self.peer.as_mut().map_or(Ok(()), |peer| peer.send(message, descriptors))
+    }
+
+    /// Tells the proxy something, if it is still the one whose server this is about.
+    fn tell(&mut self, owner: u64, message: &FromLauncher, descriptors: Vec<OwnedFd>) {
+        if owner != self.connection {
+            return;
+        }
+        if let Err(error) = self.send(message, descriptors) {
+            self.lose_peer(&error);
+        }
+    }
+
+    /// Closes the connection; all servers that were started over it end with it.
+    fn lose_peer(&mut self, why: &PeerError) {
+        if self.peer.take().is_none() {
+            return;
+        }
+        match why {
+            PeerError::Closed => log::info(why),
+            _ => log::warn(format_args!("closed a connection: {why}")),
+        }
+        for id in self.instances.ids() {
+            if let Some(instance) = self.instances.get_mut(id) {
+                instance.kill();
+            }
+        }
+        // Nobody is left to be told of their ends.
+        self.connection += 1;
+    }
+
+    /// Follows a launch; answers its SPAWN when it has come to its end.
+    fn advance(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        let Phase::Launching { launching, .. } = &mut instance.phase else { return };
+        match launching.advance() {
+            Progress::Pending => {}
+            Progress::Running => self.launched(id),
+            Progress::Failed(failure) => {
+                let refusal = requests::failed(&instance.name, &instance.program, &failure);
+                self.abandon(id, refusal);
+            }
+        }
+    }
+
+    fn launched(&mut self, id: InstanceId) {
+        let enforced = self.machine.enforced();
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        let Phase::Launching { launching, request } = std::mem::replace(&mut instance.phase, Phase::Running)
+        else {
+            return;
+        };
+        let Ok(pidfd) = instance.process.child.pidfd.try_clone() else {
+            // Out of descriptors. Without one the proxy could not hold the server.
+            instance.kill();
+            return;
+        };
+        let (pid, digest, owner) = (instance.process.child.pid, instance.digest, instance.owner);
+        log::info(format_args!("started server \"{}\" as {id}, pid {pid}", instance.name));
+        let streams = launching.streams;
+        let reply = Reply::Spawned(Spawned { instance: id, pid, digest, enforced });
+        let descriptors = vec![streams.stdin, streams.stdout, streams.stderr, pidfd];
+        self.tell(owner, &FromLauncher::Reply(request, reply), descriptors);
+    }
+
+    /// Ends a launch that failed. The child is killed in any case; its burial follows.
+    fn abandon(&mut self, id: InstanceId, refusal: Refusal) {
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        let owner = instance.owner;
+        let phase = std::mem::replace(&mut instance.phase, Phase::Running);
+        instance.kill();
+        instance.owner = 0;
+        if let Phase::Launching { request, .. } = phase {
+            self.tell(owner, &FromLauncher::Reply(request, Reply::Refused(refusal)), Vec::new());
+        }
+    }
+
+    /// Reaps a server that has ended, and tells its owner.
+    fn bury(&mut self, id: InstanceId) {
+        // What its launch reported comes first.
+        self.advance(id);
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        let Some(exit) = instance.process.reap() else { return };
+        let Some(instance) = self.instances.remove(id) else { return };
+        if let Some(cgroup) = &instance.process.cgroup
+            && !cgroup.remove()
+        {
+            log::warn(format_args!("the cgroup of {id} is not empty yet; the next start removes it"));
+        }
+        if instance.owner != 0 {
+            log::info(format_args!("server \"{}\" ({id}) ended: {exit:?}", instance.name));
+            self.tell(instance.owner, &FromLauncher::Event(Event::Exited { instance: id, exit }), Vec::new());
+        }
+    }
+
+    fn keep_deadlines(&mut self, now: Instant) {
+        let due = |(id, instance): (InstanceId, &crate::instances::Instance)| {
+            instance.deadline().is_some_and(|deadline| deadline <= now).then_some(id)
+        };
+        for id in self.instances.iter().filter_map(due).collect::<Vec<_>>() {
+            self.overdue(id);
+        }
+    }
+
+    fn overdue(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        match instance.phase {
+            Phase::Launching { .. } => {
+                let refusal = requests::timed_out(&instance.name);
+                self.abandon(id, refusal);
+            }
+            Phase::Killed(_) => {
+                log::error(format_args!("server \"{}\" ({id}) was killed and is still there", instance.name));
+                instance.kill();
+            }
+            Phase::Stopping(_) | Phase::Running => instance.kill(),
+        }
+    }
+}

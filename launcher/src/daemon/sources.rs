@@ -1,0 +1,68 @@
+//! What the daemon waits for, in the order in which it is attended to.
+
+use super::Daemon;
+use crate::instances::Phase;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use only1mcp_wire::InstanceId;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+/// Something that has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A signal came.
+    Signal,
+    /// The connection can be read or written.
+    Peer,
+    /// The process at the other end has ended.
+    PeerEnded,
+    /// Somebody connects. After the peer, so that an old connection is closed before a new one comes.
+    Listener,
+    /// A launch has come further.
+    Launch(InstanceId),
+    /// A server has ended.
+    Process(InstanceId),
+}
+
+/// Waits until something happens or the next deadline.
+pub fn wait(daemon: &Daemon) -> nix::Result<Vec<Source>> {
+    let (mut polled, sources) = everything(daemon);
+    match poll(&mut polled, timeout(daemon, Instant::now())) {
+        Ok(_) => {}
+        Err(Errno::EINTR) => return Ok(Vec::new()),
+        Err(errno) => return Err(errno),
+    }
+    let happened = |entry: &PollFd<'_>| entry.any().unwrap_or(true);
+    Ok(polled.iter().zip(sources).filter_map(|(entry, source)| happened(entry).then_some(source)).collect())
+}
+
+fn everything(daemon: &Daemon) -> (Vec<PollFd<'_>>, Vec<Source>) {
+    let mut all = vec![(PollFd::new(daemon.signals.as_fd(), PollFlags::POLLIN), Source::Signal)];
+    if let Some(peer) = &daemon.peer {
+        let mut flags = PollFlags::POLLIN;
+        flags.set(PollFlags::POLLOUT, peer.has_unsent());
+        all.push((PollFd::new(peer.socket(), flags), Source::Peer));
+        if let Some(process) = peer.process() {
+            all.push((PollFd::new(process, PollFlags::POLLIN), Source::PeerEnded));
+        }
+    }
+    all.push((PollFd::new(daemon.listener.as_fd(), PollFlags::POLLIN), Source::Listener));
+    for (id, instance) in daemon.instances.iter() {
+        if let Phase::Launching { launching, .. } = &instance.phase {
+            all.push((PollFd::new(launching.line().as_fd(), PollFlags::POLLIN), Source::Launch(id)));
+        }
+        let process = instance.process.child.pidfd.as_fd();
+        all.push((PollFd::new(process, PollFlags::POLLIN), Source::Process(id)));
+    }
+    all.into_iter().unzip()
+}
+
+fn timeout(daemon: &Daemon, now: Instant) -> PollTimeout {
+    let Some(next) = daemon.instances.iter().filter_map(|(_, instance)| instance.deadline()).min() else {
+        return PollTimeout::NONE;
+    };
+    // Rounded up: a poll that ends a fraction too early would turn the loop in vain.
+    let left = next.saturating_duration_since(now) + std::time::Duration::from_millis(1);
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+}

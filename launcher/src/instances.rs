@@ -1,0 +1,220 @@
+//! The servers that run or are about to: who may have how many, and how each comes to its end.
+
+mod bucket;
+
+use crate::cgroup::InstanceCgroup;
+use crate::kernel::clone::Child;
+use crate::kernel::process;
+use crate::launch::Launching;
+use crate::limits::{INSTANCES_MAX, KILL_TIME_MAX};
+use bucket::Bucket;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use only1mcp_wire::plan::SpawnLimits;
+use only1mcp_wire::{Exit, InstanceId, RefusalCode, ServerName};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+/// One server, from its fork to its burial.
+#[derive(Debug)]
+pub struct Instance {
+    /// Which server.
+    pub name: ServerName,
+    /// Its program, for the log.
+    pub program: String,
+    /// The connection that asked for it; only that one may stop it and hears of its end.
+    pub owner: u64,
+    /// SHA-256 of the plan around it.
+    pub digest: [u8; 32],
+    /// Its process.
+    pub process: Process,
+    /// What it is doing.
+    pub phase: Phase,
+}
+
+/// What an instance is doing.
+#[derive(Debug)]
+pub enum Phase {
+    /// Its walls go up; the SPAWN `request` is answered when they stand.
+    Launching {
+        /// The launch.
+        launching: Box<Launching>,
+        /// The SPAWN to answer.
+        request: u32,
+    },
+    /// It runs.
+    Running,
+    /// It was asked to end, and will be killed at this time.
+    Stopping(Instant),
+    /// It was killed, and should be gone by this time.
+    Killed(Instant),
+}
+
+impl Instance {
+    /// Asks it to end, and kills it at `deadline`.
+    pub fn stop(&mut self, deadline: Instant) {
+        match self.phase {
+            Phase::Running => {
+                self.process.signal(Signal::SIGTERM);
+                self.phase = Phase::Stopping(deadline);
+            }
+            Phase::Launching { .. } => self.process.kill(),
+            Phase::Stopping(_) | Phase::Killed(_) => {}
+        }
+    }
+
+    /// Ends it and all of its processes now.
+    pub fn kill(&mut self) {
+        self.process.kill();
+        // A launch notices by its line, and is answered then.
+        if !matches!(self.phase, Phase::Launching { .. }) {
+            self.phase = Phase::Killed(Instant::now() + KILL_TIME_MAX);
+        }
+    }
+
+    /// When something has to be done about it, if nothing happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Launching { launching, .. } => Some(launching.deadline),
+            Phase::Running => None,
+            Phase::Stopping(deadline) | Phase::Killed(deadline) => Some(*deadline),
+        }
+    }
+}
+
+/// The process of a server.
+#[derive(Debug)]
+pub struct Process {
+    /// PID 1 of the sandbox.
+    pub child: Child,
+    /// The cgroup around it.
+    pub cgroup: Option<InstanceCgroup>,
+}
+
+impl Process {
+    /// Kills everything inside at once: the cgroup, and PID 1, with which its whole namespace ends.
+    pub fn kill(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Sends a signal to PID 1, which hands it on.
+    pub fn signal(&self, signal: Signal) {
+        // An error means that it has ended, which its pidfd tells.
+        let _: nix::Result<()> = process::signal(self.child.pidfd.as_fd(), signal);
+    }
+
+    /// How it ended, if it has; with PID 1 gone nothing of its namespace is left.
+    pub fn reap(&self) -> Option<Exit> {
+        let status = waitid(Id::PIDFd(self.child.pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG);
+        let exit = match status {
+            Ok(WaitStatus::Exited(_, status)) => from_init(status),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Exit::Signal(u8::try_from(signal as i32).unwrap_or(0)),
+            // Reaped already: cannot be, but it is over then too.
+            Err(Errno::ECHILD) => Exit::Status(0),
+            _ => return None,
+        };
+        let memory = self.cgroup.as_ref().is_some_and(InstanceCgroup::was_out_of_memory);
+        Some(if memory { Exit::OutOfMemory } else { exit })
+    }
+}
+
+/// `only1mcp-init` ends with 128 and the number of the signal that ended the server.
+fn from_init(status: i32) -> Exit {
+    match u8::try_from(status).unwrap_or(u8::MAX) {
+        signal @ 129..=192 => Exit::Signal(signal - 128),
+        status => Exit::Status(status),
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Instances {
+    by_id: BTreeMap<InstanceId, Instance>,
+    buckets: BTreeMap<ServerName, Bucket>,
+}
+
+impl Instances {
+    /// Whether one more of this server may start now; if so, that is counted.
+    pub fn admit(
+        &mut self,
+        name: &ServerName,
+        limits: &SpawnLimits,
+        now: Instant,
+    ) -> Result<(), RefusalCode> {
+        let same = self.by_id.values().filter(|instance| instance.name == *name).count();
+        if self.by_id.len() >= INSTANCES_MAX
+            || same >= usize::try_from(limits.instances).unwrap_or(usize::MAX)
+        {
+            return Err(RefusalCode::TooManyInstances);
+        }
+        let bucket = self.buckets.entry(name.clone()).or_insert_with(|| Bucket::full(now));
+        if bucket.take(limits, now) { Ok(()) } else { Err(RefusalCode::TooManySpawns) }
+    }
+
+    /// Keeps an instance under an id that was never used before.
+    pub fn insert(&mut self, instance: Instance) -> nix::Result<InstanceId> {
+        loop {
+            if let Entry::Vacant(free) = self.by_id.entry(InstanceId(process::random()?)) {
+                let id = *free.key();
+                free.insert(instance);
+                return Ok(id);
+            }
+        }
+    }
+
+    /// The instance of this id.
+    pub fn get_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// Forgets an instance.
+    pub fn remove(&mut self, id: InstanceId) -> Option<Instance> {
+        self.by_id.remove(&id)
+    }
+
+    /// All instances, with their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (InstanceId, &Instance)> {
+        self.by_id.iter().map(|(id, instance)| (*id, instance))
+    }
+
+    /// The ids of all instances.
+    pub fn ids(&self) -> Vec<InstanceId> {
+        self.by_id.keys().copied().collect()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_of_init_is_the_status_or_the_signal_of_the_server() {
+        assert_eq!(from_init(0), Exit::Status(0));
+        assert_eq!(from_init(127), Exit::Status(127));
+        assert_eq!(from_init(137), Exit::Signal(9));
+        assert_eq!(from_init(255), Exit::Status(255));
+    }
+
+    #[test]
+    fn a_server_that_starts_too_often_is_refused() {
+        let mut instances = Instances::default();
+        let name = ServerName::new("a").unwrap();
+        let limits = SpawnLimits { instances: 1, burst: 1, per_minute: 1 };
+        let now = Instant::now();
+        assert_eq!(instances.admit(&name, &limits, now), Ok(()));
+        assert_eq!(instances.admit(&name, &limits, now), Err(RefusalCode::TooManySpawns));
+        let none = SpawnLimits { instances: 0, burst: 1, per_minute: 1 };
+        assert_eq!(instances.admit(&name, &none, now), Err(RefusalCode::TooManyInstances));
+    }
+}

@@ -1,0 +1,32 @@
+//! Every bound of the launcher, with its unit, in one place. Those of the wire are in `only1mcp-wire`.
+
+use std::time::Duration;
+
+/// How long a launch may take from the fork to the server's `execve`.
+pub const LAUNCH_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long `only1mcp-compile` may take.
+pub const COMPILE_TIME_MAX: Duration = Duration::from_secs(20);
+/// Bytes of findings kept of `only1mcp-compile`.
+pub const FINDINGS_BYTES_MAX: u64 = 64 * 1024;
+/// Servers that run at once, all names together.
+pub const INSTANCES_MAX: usize = 256;
+/// Messages that wait for a proxy that does not read; one more and the connection is closed.
+pub const OUTBOX_MESSAGES_MAX: usize = 1024;
+/// Bytes of one credential.
+pub const CREDENTIAL_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of what a failing step says of its subject.
+pub const SUBJECT_BYTES_MAX: usize = 1024;
+/// Grace of servers when the launcher itself is told to end.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// How long after SIGKILL a server may still be there before that is logged.
+pub const KILL_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a change of the configuration must rest before it is read.
+pub const SETTLE_TIME: Duration = Duration::from_millis(200);
+/// Bytes of the new root's own tmpfs: links, synthetic files and mount points.
+pub const ROOT_TMPFS_SIZE: &std::ffi::CStr = c"16m";
+/// Files of the new root's own tmpfs.
+pub const ROOT_TMPFS_INODES: &std::ffi::CStr = c"16384";
+/// `RLIMIT_MEMLOCK` of a server, bytes.
+pub const LOCKED_MEMORY_BYTES: u64 = 64 * 1024;
+/// `RLIMIT_SIGPENDING` of a server.
+pub const PENDING_SIGNALS: u64 = 1024;

@@ -1,0 +1,52 @@
+//! Lines for a person on standard error: `launcher: LEVEL: text`. Nothing a server said is in them.
+
+use std::fmt::Display;
+use std::io::Write;
+
+/// What an operator should do about a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Act.
+    Error,
+    /// Look.
+    Warn,
+    /// Nothing; it happened.
+    Info,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// Writes one line. A log nobody reads must not end the launcher.
+pub fn line(level: Level, text: impl Display) {
+    // One write, so that lines of the launcher and of others do not mix.
+    let line = format!("launcher: {}: {text}\n", level.word());
+    let _: std::io::Result<()> = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Something a person has to mend.
+pub fn error(text: impl Display) {
+    line(Level::Error, text);
+}
+
+/// Something a person should look at.
+pub fn warn(text: impl Display) {
+    line(Level::Warn, text);
+}
+
+/// Something that happened.
+pub fn info(text: impl Display) {
+    line(Level::Info, text);
+}
+
+/// What a person can do about the line before.
+pub fn help(text: impl Display) {
+    line(Level::Info, format_args!("help: {text}"));
+}

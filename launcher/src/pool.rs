@@ -1,0 +1,157 @@
+//! The pool of uids, and the root phase: how a launcher started as root ends up unable to be root.
+//!
+//! It enters a user namespace that maps only its own uid and the pool's. In there no uid is root's,
+//! so its capabilities reach the pool and nothing else.
+
+use crate::kernel::credentials::{Capability, limit_bounding_set, limit_capabilities};
+use crate::kernel::process;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Gid, Pid, Uid, pipe2, read, setgroups, setresgid, setresuid, write};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
+use thiserror::Error;
+
+/// uids before the first server's: the launcher's, the proxy's, and some for later.
+const RESERVED: u32 = 16;
+/// Outside every range of systemd's table of uids, and of the usual subordinate uids.
+const DEFAULT_FIRST: u32 = 0x7000_0000;
+const DEFAULT_COUNT: u32 = 0x1_0000;
+/// What the launcher needs to make servers of other uids, give them their directories and end them.
+const KEPT: [Capability; 6] = [
+    Capability::ChangeOwner,
+    Capability::IgnoreModes,
+    Capability::ActAsOwner,
+    Capability::Kill,
+    Capability::SetGid,
+    Capability::SetUid,
+];
+
+/// A range of uids (and gids of the same numbers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    first: u32,
+    count: u32,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { first: DEFAULT_FIRST, count: DEFAULT_COUNT }
+    }
+}
+
+/// Why the root phase failed. The program must end then.
+#[derive(Debug, Error)]
+pub enum PoolError {
+    /// Not started as root.
+    #[error("this mode must be started as root")]
+    NotRoot,
+    /// A call of the root phase failed.
+    #[error("cannot enter the namespace of the uid pool: {0}: {1}")]
+    Kernel(&'static str, Errno),
+}
+
+impl Pool {
+    /// The pool of `count` uids from `first`. `None` if a uid of root or of a person could be in it.
+    #[must_use]
+    pub fn new(first: u32, count: u32) -> Option<Self> {
+        let end = first.checked_add(count)?;
+        // The last uid means "none" to many calls.
+        (first >= 1000 && count > RESERVED && end < u32::MAX).then_some(Self { first, count })
+    }
+
+    /// The launcher's own uid and gid.
+    #[must_use]
+    pub fn launcher(self) -> u32 {
+        self.first
+    }
+
+    /// The uids servers may get.
+    #[must_use]
+    pub fn servers(self) -> Range<u32> {
+        self.first + RESERVED..self.first + self.count
+    }
+
+    fn map(self) -> String {
+        let servers = self.servers();
+        format!("{0} {0} 1\n{1} {1} {2}\n", self.first, servers.start, servers.len())
+    }
+
+    /// The root phase. Afterwards this process is the launcher's uid, for ever.
+    ///
+    /// # Errors
+    /// [`PoolError`]; what has been given up by then stays so.
+    pub fn enter(self) -> Result<(), PoolError> {
+        let at = |what| move |errno| PoolError::Kernel(what, errno);
+        if !Uid::effective().is_root() {
+            return Err(PoolError::NotRoot);
+        }
+        self.enter_namespace()?;
+        let (uid, gid) = (Uid::from_raw(self.first), Gid::from_raw(self.first));
+        setgroups(&[]).map_err(at("setgroups"))?;
+        setresgid(gid, gid, gid).map_err(at("setresgid"))?;
+        setresuid(uid, uid, uid).map_err(at("setresuid"))?;
+        limit_bounding_set(&KEPT).map_err(at("bounding set"))?;
+        limit_capabilities(&KEPT).map_err(at("capabilities"))?;
+        // Of programs it executes none may bring rights along.
+        nix::sys::prctl::set_no_new_privs().map_err(at("no new privileges"))
+    }
+
+    /// Unshares the user namespace. A helper, forked before, writes its map: only a process outside
+    /// may, and this one has to keep its process id for whoever supervises it.
+    fn enter_namespace(self) -> Result<(), PoolError> {
+        let at = |what| move |errno| PoolError::Kernel(what, errno);
+        let (unshared, tell) = pipe2(OFlag::O_CLOEXEC).map_err(at("pipe"))?;
+        match process::fork().map_err(at("fork"))? {
+            ForkResult::Child => {
+                drop(tell);
+                process::end(self.write_maps(unshared.as_fd(), nix::unistd::getppid()))
+            }
+            ForkResult::Parent { child } => {
+                drop(unshared);
+                unshare(CloneFlags::CLONE_NEWUSER).map_err(at("unshare"))?;
+                write(&tell, &[0]).map_err(at("pipe"))?;
+                match waitpid(child, None).map_err(at("wait"))? {
+                    WaitStatus::Exited(_, 0) => Ok(()),
+                    WaitStatus::Exited(_, errno) => Err(at("id maps")(Errno::from_raw(errno))),
+                    _ => Err(at("id maps")(Errno::ECHILD)),
+                }
+            }
+        }
+    }
+
+    /// The helper's whole life; its exit status is the errno.
+    fn write_maps(self, unshared: BorrowedFd<'_>, launcher: Pid) -> i32 {
+        match read(unshared, &mut [0]) {
+            Ok(1) => {}
+            _ => return libc::ESRCH,
+        }
+        let wrote = ["uid_map", "gid_map"]
+            .into_iter()
+            .try_for_each(|file| std::fs::write(format!("/proc/{launcher}/{file}"), self.map()));
+        wrote.err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_pool_keeps_sixteen_uids_back() {
+        let pool = Pool::default();
+        assert_eq!(pool.launcher(), 1_879_048_192);
+        assert_eq!(pool.servers(), 1_879_048_208..1_879_113_728);
+        assert_eq!(pool.map(), "1879048192 1879048192 1\n1879048208 1879048208 65520\n");
+    }
+
+    #[test]
+    fn refuses_a_pool_with_root_or_the_last_uid_in_it() {
+        assert!(Pool::new(0, 100).is_none());
+        assert!(Pool::new(5000, 16).is_none());
+        assert!(Pool::new(u32::MAX - 20, 20).is_none());
+        assert!(Pool::new(u32::MAX, 100).is_none());
+    }
+}

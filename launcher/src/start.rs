@@ -1,0 +1,167 @@
+//! From `main` to a daemon that can serve: sanitise what was inherited, give up root, find the walls.
+
+use crate::arguments::Arguments;
+use crate::cgroup;
+use crate::configuration::Compiler;
+use crate::credentials::Credentials;
+use crate::daemon::Daemon;
+use crate::kernel::{descriptors, filter, process};
+use crate::machine::{self, Machine};
+use crate::pool::{Pool, PoolError};
+use crate::state::StateDirectories;
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::stat::{Mode as FileMode, umask};
+use nix::unistd::{Pid, getppid};
+use only1mcp_wire::Mode;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use thiserror::Error;
+
+/// The listening socket, by the convention of `LISTEN_FDS`.
+const LISTENER: RawFd = 3;
+
+/// Why the launcher does not run.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// More than one thread: a fork would not be safe.
+    #[error("the launcher has more than one thread")]
+    Threads,
+    /// No socket to listen on.
+    #[error("descriptor {LISTENER} is not a listening socket: {0}")]
+    Listener(Errno),
+    /// The root phase failed.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// A file or directory of its own.
+    #[error("cannot use {0}: {1}")]
+    File(String, std::io::Error),
+    /// A plain system call.
+    #[error("{0}: {1}")]
+    Kernel(&'static str, Errno),
+}
+
+impl StartError {
+    /// The exit code, as in sysexits.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Listener(_) => 64,
+            Self::Threads => 70,
+            Self::Kernel(..) => 71,
+            Self::File(..) => 74,
+            Self::Pool(_) => 77,
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Listener(_) => {
+                Some("only1mcp start and the systemd units pass a listening SEQPACKET socket")
+            }
+            Self::Pool(PoolError::NotRoot) => Some("start it as root, or use --mode user"),
+            _ => None,
+        }
+    }
+}
+
+/// Makes everything ready.
+///
+/// # Errors
+/// [`StartError`]; the program must end then.
+pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
+    let kernel = |what| move |errno| StartError::Kernel(what, errno);
+    let supervisor = getppid();
+    let listener = sanitise()?;
+    let cgroups = cgroup::claim();
+    let pool = (arguments.mode != Mode::User).then_some(arguments.pool);
+    if let Some(pool) = pool {
+        prepare_directories(&arguments.state_directory, pool)?;
+        if let Some(cgroups) = &cgroups {
+            cgroups
+                .give_to(pool.launcher())
+                .map_err(|error| StartError::File("the cgroup tree".into(), error))?;
+        }
+        pool.enter()?;
+    }
+    // Every change of uid makes a process dumpable or not by rules of its own, and unties it.
+    prctl::set_dumpable(false).map_err(kernel("PR_SET_DUMPABLE"))?;
+    if arguments.mode != Mode::System {
+        tie_to(supervisor)?;
+    }
+    let machine = Machine {
+        mode: arguments.mode,
+        landlock_abi: filter::landlock_abi(),
+        own_process: process::open(std::process::id()).map_err(kernel("pidfd_open"))?,
+        init: machine::init(&arguments.program_directory)
+            .map_err(|error| StartError::File("only1mcp-init".into(), error))?,
+        state: StateDirectories::open(&arguments.state_directory.join("servers"), pool)
+            .map_err(|error| StartError::File("the state directory".into(), error))?,
+        credentials: Credentials::open(&arguments.state_directory.join("credentials")),
+        cgroups,
+    };
+    let compiler =
+        Compiler { program_directory: arguments.program_directory.clone(), config: arguments.config.clone() };
+    Daemon::new(listener, machine, compiler).map_err(kernel("signalfd"))
+}
+
+/// Nothing inherited counts but the socket, standard error and the environment.
+fn sanitise() -> Result<OwnedFd, StartError> {
+    prctl::set_dumpable(false).map_err(|errno| StartError::Kernel("PR_SET_DUMPABLE", errno))?;
+    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    if threads != 1 {
+        return Err(StartError::Threads);
+    }
+    let listener = descriptors::inherited(LISTENER).map_err(StartError::Listener)?;
+    descriptors::close_from(LISTENER + 1).map_err(|errno| StartError::Kernel("close_range", errno))?;
+    process::default_signals();
+    // A peer or a reader of the log that went away is an error number, not the end.
+    let cleared = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::from(Signal::SIGPIPE)), None);
+    cleared.map_err(|errno| StartError::Kernel("sigprocmask", errno))?;
+    umask(FileMode::from_bits_truncate(0o077));
+    Ok(listener)
+}
+
+/// Dies with whoever started it.
+fn tie_to(supervisor: Pid) -> Result<(), StartError> {
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(|errno| StartError::Kernel("PR_SET_PDEATHSIG", errno))?;
+    // It may have ended before that call; then init is the parent now.
+    if getppid() == supervisor { Ok(()) } else { Err(StartError::Kernel("the supervisor", Errno::ESRCH)) }
+}
+
+/// The part of the root phase that needs root: directories the launcher and the pool can use.
+fn prepare_directories(state: &Path, pool: Pool) -> Result<(), StartError> {
+    let prepare = || -> std::io::Result<()> {
+        std::fs::create_dir_all(state.join("servers"))?;
+        std::fs::create_dir_all(state.join("credentials"))?;
+        // The pool's uids must be able to pass through to their own directories.
+        std::fs::set_permissions(state, PermissionsExt::from_mode(0o711))?;
+        std::fs::set_permissions(state.join("servers"), PermissionsExt::from_mode(0o711))?;
+        std::fs::set_permissions(state.join("credentials"), PermissionsExt::from_mode(0o700))?;
+        let uid = Some(pool.launcher());
+        chown(state.join("servers"), uid, uid)?;
+        chown(state.join("credentials"), uid, uid)?;
+        give_credentials(&state.join("credentials"), pool)
+    };
+    prepare().map_err(|error| StartError::File(state.display().to_string(), error))
+}
+
+/// Credentials that an administrator put there as root become the launcher's.
+fn give_credentials(directory: &Path, pool: Pool) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let plain = entry.metadata().is_ok_and(|found| {
+            use std::os::unix::fs::MetadataExt;
+            found.is_file() && found.nlink() == 1 && found.uid() == 0
+        });
+        if plain {
+            // Of the name itself, should it have become a link meanwhile.
+            std::os::unix::fs::lchown(entry.path(), Some(pool.launcher()), Some(pool.launcher()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! The program locks itself down before it reads a document: a fault in a parser must not become more
+//! than a wrong answer. No new file, no network, no other program, little memory and time.
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, Scope,
+};
+use nix::sys::resource::{Resource, setrlimit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+
+/// Seconds of processor time.
+const CPU_SECONDS: u64 = 5;
+/// Bytes of address space.
+const ADDRESS_SPACE_BYTES: u64 = 512 << 20;
+/// Open files.
+const OPEN_FILES: u64 = 64;
+
+/// The system calls that reading, deciding and printing need.
+const CALLS: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_pread64,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_close,
+    libc::SYS_lseek,
+    libc::SYS_fcntl,
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_fstat,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_readlink,
+    libc::SYS_readlinkat,
+    libc::SYS_getdents64,
+    libc::SYS_access,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_getcwd,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_futex,
+    libc::SYS_getrandom,
+    libc::SYS_clock_gettime,
+    libc::SYS_sched_yield,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_tgkill,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
+/// Locks this process down for good.
+pub fn lock() -> Result<(), Box<dyn std::error::Error>> {
+    limit()?;
+    close_files()?;
+    let filter: BpfProgram = SeccompFilter::new(
+        CALLS.iter().map(|call| (*call, Vec::new())).collect::<BTreeMap<_, _>>(),
+        SeccompAction::Errno(libc::EPERM.unsigned_abs()),
+        SeccompAction::Allow,
+        std::env::consts::ARCH.try_into()?,
+    )?
+    .try_into()?;
+    seccompiler::apply_filter(&filter)?;
+    Ok(())
+}
+
+fn limit() -> nix::Result<()> {
+    lower(Resource::RLIMIT_CPU, CPU_SECONDS)?;
+    lower(Resource::RLIMIT_AS, ADDRESS_SPACE_BYTES)?;
+    lower(Resource::RLIMIT_NOFILE, OPEN_FILES)?;
+    lower(Resource::RLIMIT_CORE, 0)?;
+    // `plan > file` must work; opening another file for writing is refused by Landlock anyway.
+    if !is_file(std::io::stdout()) && !is_file(std::io::stderr()) {
+        lower(Resource::RLIMIT_FSIZE, 0)?;
+    }
+    Ok(())
+}
+
+/// Sets both limits, without raising one that is lower already.
+fn lower(resource: Resource, most: u64) -> nix::Result<()> {
+    let (soft, hard) = nix::sys::resource::getrlimit(resource)?;
+    setrlimit(resource, soft.min(most), hard.min(most))
+}
+
+fn is_file(stream: impl AsFd) -> bool {
+    nix::sys::stat::fstat(stream).is_ok_and(|status| status.st_mode & libc::S_IFMT == libc::S_IFREG)
+}
+
+/// Everything may be read and nothing written or executed. On a kernel without Landlock the system call
+/// filter and the limit of file sizes remain.
+fn close_files() -> Result<(), Box<dyn std::error::Error>> {
+    let abi = ABI::V6;
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .scope(Scope::from_all(abi))?
+        .create()?;
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new("/")?, read))?;
+    ruleset.restrict_self()?;
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Prints results: bytes for the launcher, text for people, JSON for programs.
+
+use crate::arguments::{Action, Arguments};
+use crate::{EXIT_OK, EXIT_USAGE};
+use only1mcp_policy::check::Checked;
+use only1mcp_policy::finding::{Findings, Severity};
+use only1mcp_policy::{explain, plan, schema, show};
+use std::io::{self, Write as _};
+
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Findings: the result of `check`, on standard output; beside any other result, on standard error.
+pub fn findings(findings: &Findings, arguments: &Arguments) -> io::Result<()> {
+    if arguments.action != Action::Check {
+        return io::stderr().write_all(findings.to_text().as_bytes());
+    }
+    if arguments.json {
+        let mut json = serde_json::to_vec_pretty(&findings.sorted())?;
+        json.push(b'\n');
+        return print(&json);
+    }
+    let count = |severity| findings.sorted().iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let text =
+        format!("{}{}: {errors} errors, {warnings} warnings\n", findings.to_text(), arguments.checked_name());
+    print(text.as_bytes())
+}
+
+impl Arguments {
+    fn checked_name(&self) -> &str {
+        self.policy_file.as_deref().unwrap_or_else(|| self.config_name())
+    }
+}
+
+/// The plan set; warnings go to standard error.
+pub fn plan(checked: &Checked, read: Vec<String>, findings: &mut Findings) -> io::Result<()> {
+    let set = plan::plan_set(checked, read, findings)?;
+    io::stderr().write_all(findings.to_text().as_bytes())?;
+    print(&set.to_bytes())
+}
+
+/// What the proxy may know, as JSON.
+pub fn view(checked: &Checked, findings: &mut Findings) -> io::Result<()> {
+    let plans = plan::plans(checked, findings);
+    let mut json = serde_json::to_vec_pretty(&plan::view(checked, &plans))?;
+    json.push(b'\n');
+    print(&json)
+}
+
+/// The effective configuration, redacted.
+pub fn show(checked: &Checked) -> io::Result<()> {
+    print(show::show(checked).as_bytes())
+}
+
+/// JSON Schema of the configuration.
+pub fn schema() -> io::Result<()> {
+    print(schema::schema().as_bytes())
+}
+
+/// One server in plain words.
+pub fn explain(checked: &Checked, arguments: &Arguments, findings: &mut Findings) -> io::Result<u8> {
+    let wanted = arguments.server.as_deref().unwrap_or_default();
+    let Some(server) = checked.servers.iter().find(|server| server.name.as_str() == wanted) else {
+        let names: Vec<&str> = checked.servers.iter().map(|server| server.name.as_str()).collect();
+        let text =
+            format!("error: there is no server `{wanted}`\nhelp: the servers are: {}\n", names.join(", "));
+        io::stderr().write_all(text.as_bytes())?;
+        return Ok(EXIT_USAGE);
+    };
+    let plan = plan::plan(server, findings);
+    let explanation = explain::explain(server, &plan);
+    if arguments.json {
+        let mut json = serde_json::to_vec_pretty(&explanation)?;
+        json.push(b'\n');
+        print(&json)?;
+    } else {
+        print(explanation.to_text().as_bytes())?;
+    }
+    Ok(EXIT_OK)
+}

@@ -1,0 +1,66 @@
+//! Every bound of the policy crate, with its unit, in one place.
+
+/// Bytes of one configuration or policy file.
+pub const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
+/// Levels of nesting in a document. The deepest real one has seven.
+pub const DOCUMENT_DEPTH_MAX: usize = 12;
+/// Nodes (values and keys) in a document.
+pub const DOCUMENT_NODES_MAX: usize = 16 * 1024;
+/// Findings that are kept; later ones are counted only.
+pub const FINDINGS_MAX: usize = 200;
+/// Policy files in one `policies` directory.
+pub const POLICY_FILES_MAX: usize = 1024;
+/// Symbolic links followed for one path, as the kernel does.
+pub const LINKS_MAX: usize = 40;
+/// Interpreters in one shebang chain; the kernel allows five.
+pub const SHEBANG_DEPTH_MAX: usize = 5;
+/// Bytes read of a program to see what it is (`BINPRM_BUF_SIZE`).
+pub const PROGRAM_HEAD_BYTES: usize = 256;
+/// Bytes read of a `pyvenv.cfg`.
+pub const PYVENV_BYTES_MAX: usize = 4096;
+/// Entries looked at for protected files below one writable grant.
+pub const PROTECTED_SCAN_ENTRIES_MAX: usize = 5_000;
+/// Levels looked at for protected files below one writable grant.
+pub const PROTECTED_SCAN_DEPTH_MAX: usize = 4;
+/// Protected files below one writable grant.
+pub const PROTECTED_FOUND_MAX: usize = 128;
+/// Paths one policy may grant, each way.
+pub const GRANTS_MAX: usize = 64;
+/// Bytes of all arguments and variables of one server together.
+pub const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
+/// Characters of an aggregated tool's name that may be asked for.
+pub const NAME_CHARACTERS_RANGE: std::ops::RangeInclusive<u64> = 16..=128;
+/// The default of `proxy.names.max_length`, characters.
+pub const NAME_CHARACTERS_DEFAULT: usize = 48;
+/// The default of `startup_timeout`, milliseconds: Python servers need three seconds.
+pub const STARTUP_TIMEOUT_MS_DEFAULT: u64 = 30_000;
+/// The default of `request_timeout`, milliseconds.
+pub const REQUEST_TIMEOUT_MS_DEFAULT: u64 = 60_000;
+/// Longest time-out that may be asked for, milliseconds.
+pub const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Inodes of a scratch file system, one for each so many bytes.
+pub const SCRATCH_BYTES_PER_INODE: u64 = 4096;
+/// Fewest and most inodes of a scratch file system.
+pub const SCRATCH_INODES: std::ops::RangeInclusive<u64> = 1024..=262_144;
+
+/// What may be asked for by `limits.memory`, bytes.
+pub const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (16 << 20)..=(1 << 40);
+/// What may be asked for by `limits.processes`.
+pub const PROCESSES: std::ops::RangeInclusive<u64> = 1..=4096;
+/// What may be asked for by `limits.cpu`, hundredths of a processor.
+pub const CPU_PERCENT: std::ops::RangeInclusive<u64> = 1..=102_400;
+/// What may be asked for by `limits.open_files`.
+pub const OPEN_FILES: std::ops::RangeInclusive<u64> = 16..=65_536;
+/// What may be asked for by `limits.scratch`, bytes.
+pub const SCRATCH_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(64 << 30);
+/// What may be asked for by `limits.file_size`, bytes.
+pub const FILE_BYTES: std::ops::RangeInclusive<u64> = (1 << 16)..=(1 << 40);
+/// What may be asked for by `requires.landlock`.
+pub const LANDLOCK_ABI: std::ops::RangeInclusive<u64> = 1..=11;
+
+/// Instances of one shared server at once: the one in use and its successor.
+pub const SPAWN_INSTANCES: u32 = 2;
+/// Spawns of one server that may follow each other at once.
+pub const SPAWN_BURST: u32 = 10;
+/// Spawns of one server per minute after that.
+pub const SPAWNS_PER_MINUTE: u32 = 60;

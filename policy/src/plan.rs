@@ -1,0 +1,123 @@
+//! Checked servers become the binary plans that the launcher carries out, and the view for the proxy.
+
+use crate::check::Checked;
+use crate::check::server::Server;
+use crate::finding::{Findings, Place, Severity};
+use crate::limits::{SPAWN_BURST, SPAWN_INSTANCES, SPAWNS_PER_MINUTE};
+use crate::system_calls;
+use crate::view::{ProxyView, ServerView, View};
+use only1mcp_wire::plan::{BindKind, PlanSet, ServerPlan, SpawnLimits};
+use only1mcp_wire::{Encode, ServerName};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The plan of one server, with its digest.
+pub fn plan(server: &Server, findings: &mut Findings) -> ServerPlan {
+    let place = Place::whole(server.name.as_str());
+    let mut plan = ServerPlan {
+        name: server.name.clone(),
+        digest: [0; 32],
+        program: server.resolution.program.clone(),
+        arguments: server.arguments.clone(),
+        environment: server.environment.clone(),
+        working_directory: server.working_directory.clone(),
+        binds: server.root.mounts.iter().map(|mount| mount.bind.clone()).collect(),
+        links: server.root.links.clone(),
+        files: server.root.files.clone(),
+        scratch: server.root.scratch.clone(),
+        state_executable: server.policy.profile.state_executable,
+        rules: server.root.rules.clone(),
+        system_calls: system_calls::numbers_of(&server.policy.profile.groups, &place, findings),
+        jit: server.policy.jit,
+        limits: server.policy.limits.clone(),
+        requires: server.policy.requires.clone(),
+        spawn: SpawnLimits { instances: SPAWN_INSTANCES, burst: SPAWN_BURST, per_minute: SPAWNS_PER_MINUTE },
+    };
+    plan.digest = digest(&plan);
+    plan
+}
+
+/// SHA-256 of the plan's encoding; the digest must be zeros.
+fn digest(plan: &ServerPlan) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    plan.encode(&mut bytes);
+    Sha256::digest(&bytes).into()
+}
+
+/// A digest in hexadecimal.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// All plans by name.
+pub fn plans(checked: &Checked, findings: &mut Findings) -> BTreeMap<ServerName, ServerPlan> {
+    checked.servers.iter().map(|server| (server.name.clone(), plan(server, findings))).collect()
+}
+
+/// What the proxy may know.
+#[must_use]
+pub fn view(checked: &Checked, plans: &BTreeMap<ServerName, ServerPlan>) -> View {
+    let server_view = |server: &Server| {
+        let plan = plans.get(&server.name)?;
+        Some(ServerView {
+            id: server.name.to_string(),
+            digest: hexadecimal(&plan.digest),
+            tools: server.policy.tools.clone(),
+            startup_timeout_ms: server.startup_timeout_ms,
+            request_timeout_ms: server.request_timeout_ms,
+        })
+    };
+    View {
+        proxy: ProxyView {
+            listen: checked.proxy.listen.to_string(),
+            name_characters_max: checked.proxy.name_characters_max,
+            inert: checked.proxy.inert.clone(),
+        },
+        servers: checked.servers.iter().filter_map(server_view).collect(),
+    }
+}
+
+/// Everything the launcher needs. `documents` are the files the configuration came from.
+///
+/// # Errors
+/// If the view cannot be written as JSON.
+pub fn plan_set(
+    checked: &Checked,
+    documents: Vec<String>,
+    findings: &mut Findings,
+) -> Result<PlanSet, serde_json::Error> {
+    let plans = plans(checked, findings);
+    let view = serde_json::to_vec(&view(checked, &plans))?;
+    Ok(PlanSet {
+        inputs: inputs(checked, &plans, documents),
+        warnings: findings
+            .sorted()
+            .into_iter()
+            .filter(|finding| finding.severity == Severity::Warning)
+            .map(crate::finding::Finding::to_line)
+            .collect(),
+        view,
+        servers: plans.into_values().collect(),
+    })
+}
+
+/// What to watch: the documents, the programs, and single files that are bound, since a file that was
+/// replaced by another no longer is the one that was checked.
+fn inputs(
+    checked: &Checked,
+    plans: &BTreeMap<ServerName, ServerPlan>,
+    documents: Vec<String>,
+) -> Vec<String> {
+    let mut inputs = documents;
+    let binds = plans.values().flat_map(|plan| &plan.binds);
+    inputs.extend(binds.filter(|bind| bind.kind == BindKind::File).map(|bind| bind.source.clone()));
+    inputs.extend(checked.servers.iter().flat_map(|server| server.resolution.inputs.clone()));
+    inputs.sort_unstable();
+    inputs.dedup();
+    inputs
+}

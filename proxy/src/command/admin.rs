@@ -1,0 +1,87 @@
+//! One question to the running daemon over its admin socket: HTTP/1.1 on a Unix socket.
+
+use super::directories::Directories;
+use super::exit_code::Exit;
+use super::failure::Failure;
+use super::limits::STATUS_BYTES_MAX;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody listens on the socket.
+    #[error("no daemon runs")]
+    NoDaemon,
+    /// The socket is another user's.
+    #[error("the daemon belongs to another user")]
+    NotOurs,
+    /// It did not answer in time.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
+    /// It answered with this status.
+    #[error("answered {0}")]
+    Refused(http::StatusCode),
+    /// The conversation broke.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// `GET /status`, raw.
+///
+/// # Errors
+/// [`AskError`] says why there is no answer.
+pub fn status(socket: &Path, patience: Duration) -> Result<Bytes, AskError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| AskError::Broken(cause.to_string()))?;
+    runtime.block_on(async {
+        tokio::time::timeout(patience, get(socket, "/status")).await.unwrap_or(Err(AskError::Late(patience)))
+    })
+}
+
+async fn get(socket: &Path, path: &str) -> Result<Bytes, AskError> {
+    let stream = UnixStream::connect(socket).await.map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NoDaemon,
+        io::ErrorKind::PermissionDenied => AskError::NotOurs,
+        _ => AskError::Broken(cause.to_string()),
+    })?;
+    let broken = |cause: hyper::Error| AskError::Broken(cause.to_string());
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let driver = tokio::spawn(connection);
+    let request = http::Request::get(path)
+        .header(http::header::HOST, "localhost")
+        .body(Empty::<Bytes>::new())
+        .map_err(|cause| AskError::Broken(cause.to_string()))?;
+    let response = sender.send_request(request).await.map_err(broken)?;
+    if !response.status().is_success() {
+        return Err(AskError::Refused(response.status()));
+    }
+    let body = Limited::new(response.into_body(), STATUS_BYTES_MAX).collect().await;
+    driver.abort();
+    body.map(http_body_util::Collected::to_bytes).map_err(|cause| AskError::Broken(cause.to_string()))
+}
+
+/// The failure a person reads.
+#[must_use]
+pub fn failure(error: &AskError, directories: &Directories) -> Failure {
+    let place = directories.runtime.display();
+    match error {
+        AskError::NoDaemon => Failure::new(Exit::Unavailable, format!("no daemon runs in {place}"))
+            .help("start one with `only1mcp start`, or name its directory with --runtime-dir"),
+        AskError::NotOurs => {
+            Failure::new(Exit::Permission, format!("the daemon in {place} belongs to another user"))
+        }
+        AskError::Late(_) | AskError::Refused(_) | AskError::Broken(_) => {
+            Failure::new(Exit::Unavailable, format!("the daemon in {place} gives no status: {error}"))
+                .help("it may be starting; its log says more")
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! `only1mcp start`: everything that must be right before the first child runs, in order; then supervise.
+
+pub mod instance;
+pub mod pool;
+pub mod readable;
+pub mod sockets;
+pub mod stage;
+pub mod token;
+
+use super::arguments::{StartArguments, ViewName};
+use super::compile::{self, Task};
+use super::directories::{Configuration, Directories, Mode};
+use super::exit_code::Exit;
+use super::failure::Failure;
+use super::paint::Paint;
+use super::program::{LowDescriptors, Program, Programs};
+use super::supervisor::{Supervisor, Surroundings, Worker};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use only1mcp_policy::view::View;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Output;
+
+/// Starts the daemon and stays until it is told to end.
+///
+/// # Errors
+/// Whatever stands in the way of a start; nothing of ours is left running then.
+pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
+    refuse_unbuilt(arguments)?;
+    attach(arguments)?;
+    let directories = Directories::resolve(&arguments.places)?;
+    let config = directories.configuration(&arguments.source)?;
+    let programs = Programs::beside_us()?;
+    directories.prepare_runtime()?;
+    let _claim = instance::claim(&directories.runtime)?;
+    directories.prepare_state()?;
+    let inside = prepare_programs(arguments, &directories, &config, &programs)?;
+    let view = checked_view(arguments, &directories, &config, &inside)?;
+    let listen = arguments.listen.as_ref().unwrap_or(&view.proxy.listen);
+    let token = token::ensure(&directories.state)?;
+    let low = LowDescriptors::take().map_err(|cause| internal("descriptors", &cause))?;
+    let sockets = sockets::bind_all(&directories, listen, arguments.pool.proxy())?;
+    let workers = workers(arguments, &directories, &config, &programs, inside.directory(), &token, sockets);
+    let ended = Supervisor::new(workers)?.run();
+    drop(low);
+    ended
+}
+
+fn refuse_unbuilt(arguments: &StartArguments) -> Result<(), Failure> {
+    if arguments.view == ViewName::Full {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Unavailable, "this view of the tools is not built yet").help("use --view full"))
+}
+
+/// Whose child we want to be: nobody's terminal's, or the client's for as long as it lives.
+fn attach(arguments: &StartArguments) -> Result<(), Failure> {
+    let done = if arguments.detached {
+        // Its directory may be unmounted one day.
+        nix::unistd::setsid().and_then(|_| nix::unistd::chdir("/"))
+    } else if arguments.tied {
+        set_pdeathsig(Signal::SIGTERM)
+    } else {
+        Ok(())
+    };
+    done.map_err(|errno| internal("process", &errno.into()))?;
+    // The parent may have ended before we asked to be told.
+    if arguments.tied && nix::unistd::getppid().as_raw() == 1 {
+        return Err(Failure::new(Exit::TemporaryFailure, "the process that started us has ended"));
+    }
+    Ok(())
+}
+
+fn internal(what: &str, cause: &std::io::Error) -> Failure {
+    Failure::new(Exit::Internal, format!("cannot prepare our {what}: {cause}"))
+}
+
+/// Root mode: the pool is free, other uids reach what they need. The programs to use inside.
+fn prepare_programs(
+    arguments: &StartArguments,
+    directories: &Directories,
+    config: &Configuration,
+    programs: &Programs,
+) -> Result<Programs, Failure> {
+    for program in Program::HELPERS {
+        programs.command(program)?;
+    }
+    if directories.mode == Mode::User {
+        return Ok(programs.clone());
+    }
+    arguments.pool.check(&pool::Accounts::read())?;
+    let staged = stage::stage(programs, &directories.runtime)?;
+    let launcher = arguments.pool.launcher();
+    readable::require_executable(&staged.path(Program::Compile), launcher)?;
+    if let Configuration::File(path) = config {
+        readable::require_readable(path, launcher)?;
+    }
+    Ok(staged)
+}
+
+/// Checks the whole configuration, tells the findings, and learns what the proxy may know.
+fn checked_view(
+    arguments: &StartArguments,
+    directories: &Directories,
+    config: &Configuration,
+    programs: &Programs,
+) -> Result<View, Failure> {
+    let run = |task| {
+        let mut command = compile::command(programs, directories, task, config)?;
+        command.current_dir("/");
+        if directories.mode == Mode::Root {
+            // As the launcher will: what it cannot read must not pass the check. Setting the uid
+            // of a command as root also drops all supplementary groups.
+            command.uid(arguments.pool.launcher()).gid(arguments.pool.launcher());
+        }
+        compile::output(command)
+    };
+    let check = run(Task::Check)?;
+    tell_findings(&check);
+    if !check.status.success() {
+        let text = format!("the configuration {} has errors", config.as_argument().display());
+        let exit = if check.status.code() == Some(65) { Exit::Data } else { compile::passed(&check) };
+        return Err(
+            Failure::new(exit, text).help("mend what is listed above; `only1mcp config check` looks again")
+        );
+    }
+    let view = run(Task::View)?;
+    serde_json::from_slice(&view.stdout).map_err(|cause| {
+        let said = String::from_utf8_lossy(&view.stderr);
+        Failure::new(Exit::Internal, format!("only1mcp-compile view answered nonsense: {cause} {said}"))
+    })
+}
+
+fn tell_findings(check: &Output) {
+    let said = [check.stdout.as_slice(), check.stderr.as_slice()].concat();
+    let text = String::from_utf8_lossy(&said);
+    if !check.status.success() || text.contains("warning:") {
+        eprint!("{}", Paint::of(&std::io::stderr()).findings(&text));
+    }
+}
+
+fn workers(
+    arguments: &StartArguments,
+    directories: &Directories,
+    config: &Configuration,
+    programs: &Programs,
+    program_dir: &Path,
+    token: &Path,
+    sockets: sockets::Sockets,
+) -> [Worker; 2] {
+    let mode = directories.mode;
+    let mut launcher = Worker::new("launcher", programs.path(Program::Launcher), Surroundings::Inherited);
+    launcher.argument("--mode", mode.as_str());
+    launcher.argument("--config", config.as_argument());
+    launcher.argument("--state-dir", &directories.state);
+    launcher.argument("--program-dir", program_dir);
+    if arguments.allow_degraded {
+        launcher.flag("--allow-degraded");
+    }
+    launcher.hand(vec![(sockets.launch, "launch")]);
+
+    let mut proxy = Worker::new("proxy", programs.path(Program::Main), Surroundings::Bare);
+    proxy.flag("serve");
+    proxy.argument("--mode", mode.as_str());
+    proxy.argument("--launcher", directories.launch_socket());
+    proxy.argument("--token-file", token);
+    proxy.flag_on_first_start("--start-screen");
+    proxy.hand(sockets.proxy);
+
+    if mode == Mode::Root {
+        launcher.argument("--pool", arguments.pool.to_string());
+        proxy.argument("--user", arguments.pool.proxy().to_string());
+    }
+    [launcher, proxy]
+}

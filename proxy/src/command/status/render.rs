@@ -1,0 +1,151 @@
+//! The table of `only1mcp status`. Pure: a report in, text out.
+
+use super::report::{Report, Server};
+use crate::command::paint::{Paint, Tone};
+
+const HEADINGS: [&str; 8] = ["SERVER", "STATE", "PROTOCOL", "PID", "TOOLS", "CALLS", "RESTARTS", "WALLS"];
+/// Columns of numbers are flush right.
+const NUMBERS: [bool; 8] = [false, false, false, true, true, true, true, true];
+const STATE_COLUMN: usize = 1;
+
+/// The whole answer for a person.
+#[must_use]
+pub fn table(report: &Report, paint: Paint) -> String {
+    let rows: Vec<[String; 8]> = report.servers.iter().map(row).collect();
+    let widths: Vec<usize> = HEADINGS
+        .iter()
+        .enumerate()
+        .map(|(column, heading)| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            cells.chain([heading.len()]).max().unwrap_or(0)
+        })
+        .collect();
+    let mut text = head(report);
+    if report.servers.is_empty() {
+        return text + "\nno servers are configured\n";
+    }
+    text.push('\n');
+    text += &paint.tone(
+        Tone::Heading,
+        line(&HEADINGS.map(str::to_owned), &widths, Paint::Plain, Tone::Heading).trim_end(),
+    );
+    text.push('\n');
+    for (server, row) in report.servers.iter().zip(&rows) {
+        text += line(row, &widths, paint, tone(&server.state)).trim_end();
+        text.push('\n');
+        text += &notes(server, paint);
+    }
+    text
+}
+
+fn head(report: &Report) -> String {
+    let urls: Vec<String> = report.listen.iter().map(|address| format!("http://{address}/mcp")).collect();
+    let landlock = match report.landlock_abi {
+        0 => "no Landlock".to_owned(),
+        abi => format!("Landlock ABI {abi}"),
+    };
+    let cgroup = if report.cgroup_limits { "cgroup limits" } else { "no cgroup limits" };
+    let mut text = format!(
+        "only1mcp {}, {} mode, configuration generation {}, {landlock}, {cgroup}\n",
+        report.version, report.mode, report.generation
+    );
+    for url in urls {
+        text += &format!("{url}\n");
+    }
+    if !report.inert.is_empty() {
+        text += &format!("accepted, but without effect yet: {}\n", report.inert.join(", "));
+    }
+    text
+}
+
+fn row(server: &Server) -> [String; 8] {
+    let protocol = match (&server.era, &server.version) {
+        (Some(era), Some(version)) => format!("{era} {version}"),
+        (Some(era), None) => era.clone(),
+        (None, _) => "-".to_owned(),
+    };
+    let all = server.walls.len() + server.walls_missing.len();
+    [
+        server.id.clone(),
+        server.state.clone(),
+        protocol,
+        server.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+        server.tools.to_string(),
+        server.calls.to_string(),
+        server.restarts.to_string(),
+        if all == 0 { "-".to_owned() } else { format!("{}/{all}", server.walls.len()) },
+    ]
+}
+
+fn line(cells: &[String; 8], widths: &[usize], paint: Paint, state: Tone) -> String {
+    let mut text = String::new();
+    for (column, ((cell, width), number)) in cells.iter().zip(widths).zip(NUMBERS).enumerate() {
+        let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+        let shown = if column == STATE_COLUMN { paint.tone(state, cell) } else { cell.clone() };
+        text += &if number { format!("{padding}{shown}  ") } else { format!("{shown}{padding}  ") };
+    }
+    text
+}
+
+fn tone(state: &str) -> Tone {
+    match state {
+        "ready" => Tone::Good,
+        "failed" => Tone::Bad,
+        _ => Tone::Doubtful,
+    }
+}
+
+/// What does not fit a column: missing walls and the last error.
+fn notes(server: &Server, paint: Paint) -> String {
+    let mut text = String::new();
+    if !server.walls_missing.is_empty() {
+        text += &format!("  without: {}\n", server.walls_missing.join(", "));
+    }
+    if let Some(error) = &server.last_error {
+        text += &format!("  {} {}\n", paint.tone(Tone::Bad, "last error:"), printable(error));
+    }
+    text
+}
+
+/// A server's own words must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::golden;
+
+    fn report() -> Report {
+        serde_json::from_str(include_str!("../../../golden/status.json")).unwrap()
+    }
+
+    #[test]
+    fn the_table_reads_as_its_golden_file() {
+        golden::check("status.txt", &table(&report(), Paint::Plain));
+    }
+
+    #[test]
+    fn colour_changes_no_column() {
+        let coloured = table(&report(), Paint::Colour);
+        let mut plain = String::new();
+        let mut rest = coloured.as_str();
+        while let Some((before, after)) = rest.split_once('\x1b') {
+            plain += before;
+            rest = after.split_once('m').unwrap().1;
+        }
+        assert_eq!(plain + rest, table(&report(), Paint::Plain));
+    }
+
+    #[test]
+    fn a_daemon_without_servers_says_so() {
+        let empty = Report { servers: Vec::new(), ..report() };
+        assert!(table(&empty, Paint::Plain).ends_with("no servers are configured\n"));
+    }
+
+    #[test]
+    fn a_servers_error_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\nc"), "a [2Jb c");
+    }
+}

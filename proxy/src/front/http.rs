@@ -1,0 +1,127 @@
+//! HTTP: one URL for both families of the protocol, `/mcp` for all servers and `/mcp/SERVER` for one.
+
+use super::era::{self, Params};
+use super::error::Fault;
+use super::headers;
+use super::identity::Peer;
+use super::message::{self, Message};
+use super::{Front, legacy, modern, origin};
+use crate::exchange::{Endpoint, Era, Exchange, Principal};
+use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, HTTP_BODY_TIME_MAX};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use only1mcp_wire::ServerName;
+use std::sync::Arc;
+
+/// Everything that is answered over TCP. Each request must carry its [`Peer`] as an extension.
+pub fn router<E: Exchange>(front: Arc<Front<E>>) -> Router {
+    Router::new()
+        .route("/mcp", any(aggregate::<E>))
+        .route("/mcp/{server}", any(one_server::<E>))
+        .route("/healthz", get(async || "ok\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "the endpoints are /mcp and /mcp/SERVER\n"))
+        .with_state(front)
+}
+
+async fn aggregate<E: Exchange>(
+    State(front): State<Arc<Front<E>>>,
+    Extension(peer): Extension<Peer>,
+    request: Request<Body>,
+) -> Response {
+    answer(&front, &peer, None, request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn one_server<E: Exchange>(
+    State(front): State<Arc<Front<E>>>,
+    Extension(peer): Extension<Peer>,
+    Path(server): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    answer(&front, &peer, Some(server), request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// The story of one request: where from, who, what to, and then by method and family.
+async fn answer<E: Exchange>(
+    front: &Arc<Front<E>>,
+    peer: &Peer,
+    server: Option<String>,
+    request: Request<Body>,
+) -> Result<Response, Fault> {
+    let (parts, body) = request.into_parts();
+    origin::check(&parts.headers, peer.local.ip())?;
+    let principal = front.identity.principal(peer, &parts.headers)?;
+    let who = (endpoint(front, server)?, principal);
+    if parts.method == Method::POST {
+        headers::content_type(&parts.headers)?;
+        let body = read(&parts.headers, body).await?;
+        return post(front, who, &parts.headers, body).await;
+    }
+    let version = headers::single(&parts.headers, headers::VERSION)?;
+    match (era::of_header(version), parts.method) {
+        (Era::Legacy, Method::GET) => legacy::stream(front, &who, &parts.headers),
+        (Era::Legacy, Method::DELETE) => legacy::end(front, &who, &parts.headers),
+        _ => Err(legacy::method_not_allowed()),
+    }
+}
+
+fn endpoint<E: Exchange>(front: &Front<E>, server: Option<String>) -> Result<Endpoint, Fault> {
+    let Some(text) = server else { return Ok(Endpoint::Aggregate) };
+    match ServerName::new(&text) {
+        Ok(name) if front.exchange.has_server(&name) => Ok(Endpoint::Server(name)),
+        _ => Err(Fault::transport(
+            StatusCode::NOT_FOUND,
+            format!("no server of the name {text:?} is configured"),
+        )),
+    }
+}
+
+/// Reads a body, as long and as slow as it may be.
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Fault> {
+    let too_long = || {
+        let problem = format!("a message may have {CLIENT_MESSAGE_BYTES_MAX} bytes at most");
+        Fault::transport(StatusCode::PAYLOAD_TOO_LARGE, problem)
+    };
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > CLIENT_MESSAGE_BYTES_MAX) {
+        return Err(too_long());
+    }
+    let read = tokio::time::timeout(HTTP_BODY_TIME_MAX, to_bytes(body, CLIENT_MESSAGE_BYTES_MAX)).await;
+    let slow = |_| Fault::transport(StatusCode::REQUEST_TIMEOUT, "the body took too long");
+    read.map_err(slow)?.map_err(|_| too_long())
+}
+
+/// Answers one POST by the family its message belongs to.
+async fn post<E: Exchange>(
+    front: &Arc<Front<E>>,
+    who: (Endpoint, Principal),
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Response, Fault> {
+    // A second handle to the same bytes, so that what was parsed may be handed on.
+    let shared = body.clone();
+    let text = message::text(&shared)?;
+    if let Some(elements) = message::batch(text)? {
+        return legacy::post_batch(front, who, headers, &body, elements).await;
+    }
+    let message = message::parse(text)?;
+    let version = headers::single(headers, headers::VERSION)?;
+    let era = match &message {
+        Message::Request(request) => {
+            let params = Params::read(request.params).map_err(|fault| fault.about(request.id))?;
+            era::of_message(version, Some(&request.method), &params)
+        }
+        Message::Notification(notification) => {
+            era::of_message(version, Some(&notification.method), &Params::read(notification.params)?)
+        }
+        Message::Response => era::of_header(version),
+    };
+    match era {
+        Era::Modern => modern::post(front, who, headers, body, message).await,
+        Era::Legacy => legacy::post(front, who, headers, body, message).await,
+    }
+}

@@ -1,0 +1,324 @@
+//! The legacy wire over HTTP (2025-11-25 and earlier): a handshake, and a session named by a header.
+
+use super::Front;
+use super::answer::{self, Abandoned, Work};
+use super::era::{self, LEGACY_VERSIONS, Params};
+use super::error::{Fault, code};
+use super::frame;
+use super::headers::{self, Accepts};
+use super::message::{self, Message, Request};
+use super::session::{InUse, Session, TooManySessions, legacy_caller};
+use super::subscription::{self, End, Filter, STREAM_QUEUE};
+use crate::exchange::{Answer, Endpoint, Exchange, Principal, STREAM_MESSAGES_MAX};
+use crate::limits::BATCH_MESSAGES_MAX;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::future::join_all;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Who asks, and where.
+type Who = (Endpoint, Principal);
+
+/// A legacy answer is 200 whatever it says.
+const ALWAYS_OK: fn(Option<i64>) -> StatusCode = |_| StatusCode::OK;
+
+/// Answers one POST of the legacy wire that holds one message.
+///
+/// # Errors
+/// A fault that names the request.
+pub async fn post<E: Exchange>(
+    front: &Arc<Front<E>>,
+    who: Who,
+    headers: &HeaderMap,
+    body: Bytes,
+    message: Message<'_>,
+) -> Result<Response, Fault> {
+    let request = match message {
+        Message::Request(request) => request,
+        Message::Notification(_) => {
+            let session = session(front, &who, headers)?;
+            Arc::clone(&front.exchange).notification(session.caller.clone(), body).await;
+            return Ok(StatusCode::ACCEPTED.into_response());
+        }
+        // No server of ours asks its clients anything yet, so there is nobody to give it to.
+        Message::Response => {
+            session(front, &who, headers)?;
+            return Ok(StatusCode::ACCEPTED.into_response());
+        }
+    };
+    let answered = async {
+        let accepts = headers::accept(headers)?;
+        if request.method == "initialize" {
+            return initialize(front, who, body, &request, accepts).await;
+        }
+        let session = session(front, &who, headers)?;
+        let (sender, notifications) = mpsc::channel(STREAM_MESSAGES_MAX);
+        let future = run(front, &session, body, &request, sender)?;
+        let work = Work::new(Abandoned::GoOn, future);
+        Ok(answer::respond(work, notifications, accepts, ALWAYS_OK).await)
+    };
+    answered.await.map_err(|fault| fault.about(request.id))
+}
+
+/// Has the core answer a request of a session, and keeps what it is subscribed to.
+fn run<E: Exchange>(
+    front: &Arc<Front<E>>,
+    session: &Arc<Session>,
+    body: Bytes,
+    request: &Request<'_>,
+    sender: mpsc::Sender<Bytes>,
+) -> Result<impl Future<Output = Answer> + Send + use<E>, Fault> {
+    let place = front.admit_request()?;
+    let watch = Watch::of(request)?;
+    if matches!(watch, Watch::Begin(_)) && !session.resources.has_room() {
+        return Err(Fault::new(code::INVALID_PARAMS, "too many resources are subscribed to"));
+    }
+    let (exchange, in_use) = (Arc::clone(&front.exchange), session.in_use());
+    let (caller, resources) = (session.caller.clone(), session.resources.clone());
+    Ok(async move {
+        let _held: (_, InUse) = (place, in_use);
+        let answer = exchange.request(caller, body, sender).await;
+        watch.keep(&resources, &answer);
+        answer
+    })
+}
+
+/// What a request does to the resources a client is subscribed to.
+pub enum Watch {
+    /// Adds one.
+    Begin(String),
+    /// Takes one away.
+    End(String),
+    /// Nothing.
+    Nothing,
+}
+
+impl Watch {
+    /// What this request does.
+    ///
+    /// # Errors
+    /// -32602 if its parameters cannot be read.
+    pub fn of(request: &Request<'_>) -> Result<Self, Fault> {
+        let make = match &*request.method {
+            "resources/subscribe" => Self::Begin,
+            "resources/unsubscribe" => Self::End,
+            _ => return Ok(Self::Nothing),
+        };
+        Ok(subscription::subject(&Params::read(request.params)?).map_or(Self::Nothing, make))
+    }
+
+    /// Does it, if the server agreed.
+    pub fn keep(self, resources: &subscription::Resources, answer: &Answer) {
+        match self {
+            _ if answer.error_code.is_some() => {}
+            Self::Begin(uri) => resources.add(uri),
+            Self::End(uri) => resources.remove(&uri),
+            Self::Nothing => {}
+        }
+    }
+}
+
+/// The handshake: a new session, named in the answer's header.
+async fn initialize<E: Exchange>(
+    front: &Arc<Front<E>>,
+    (endpoint, principal): Who,
+    body: Bytes,
+    request: &Request<'_>,
+    accepts: Accepts,
+) -> Result<Response, Fault> {
+    front.sessions.check_room().map_err(too_many)?;
+    let place = front.admit_request()?;
+    let wanted = era::string(Params::read(request.params)?.version);
+    let version = era::negotiate(wanted.as_deref());
+    let caller = legacy_caller(endpoint, principal, version, front.sessions.next_number());
+    let ended = front.stop.child_token();
+    let session = Session::new(caller.clone(), front.exchange.events(), ended);
+    let opening = Opening { front, session: Some(session) };
+    let (sender, _) = mpsc::channel(1);
+    let answer = Arc::clone(&front.exchange).request(caller, body, sender).await;
+    drop(place);
+    let id = match answer.error_code {
+        None => opening.open()?,
+        Some(_) => None,
+    };
+    // Behind a finished request there are no notifications to wait for.
+    let work = Work::new(Abandoned::GoOn, std::future::ready(answer));
+    let mut response = answer::respond(work, mpsc::channel(1).1, accepts, ALWAYS_OK).await;
+    if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+        response.headers_mut().insert(headers::SESSION, id);
+    }
+    Ok(response)
+}
+
+/// A session that its client does not know yet: it ends if the handshake comes to nothing.
+struct Opening<'a, E: Exchange> {
+    front: &'a Front<E>,
+    session: Option<Session>,
+}
+
+impl<E: Exchange> Opening<'_, E> {
+    fn open(mut self) -> Result<Option<String>, Fault> {
+        self.session.take().map(|session| self.front.sessions.open(session)).transpose().map_err(too_many)
+    }
+}
+
+impl<E: Exchange> Drop for Opening<'_, E> {
+    fn drop(&mut self) {
+        if let Some(session) = &self.session {
+            self.front.end_session(session);
+        }
+    }
+}
+
+fn too_many(_: TooManySessions) -> Fault {
+    Fault::transport(StatusCode::SERVICE_UNAVAILABLE, "too many sessions are open: end one with DELETE")
+}
+
+/// The session that the headers name.
+fn session<E: Exchange>(
+    front: &Front<E>,
+    (endpoint, principal): &Who,
+    headers: &HeaderMap,
+) -> Result<Arc<Session>, Fault> {
+    let id = session_id(headers)?.ok_or_else(|| {
+        Fault::transport(StatusCode::BAD_REQUEST, "header Mcp-Session-Id is missing: begin with initialize")
+    })?;
+    check_version(headers)?;
+    front.sessions.find(id, principal, endpoint).ok_or_else(unknown_session)
+}
+
+fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
+    headers::single(headers, headers::SESSION)
+}
+
+fn unknown_session() -> Fault {
+    Fault::transport(StatusCode::NOT_FOUND, "the session does not exist or has ended: begin with initialize")
+}
+
+/// An absent header stands for 2025-03-26, which had none; what counts is what was negotiated.
+fn check_version(headers: &HeaderMap) -> Result<(), Fault> {
+    match headers::single(headers, headers::VERSION)? {
+        Some(version) if !LEGACY_VERSIONS.contains(&version) => Err(Fault::transport(
+            StatusCode::BAD_REQUEST,
+            format!("header MCP-Protocol-Version: {version:?} is not supported, only {LEGACY_VERSIONS:?}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Answers one POST that holds an array of messages: an array of the answers, in the requests' order.
+///
+/// # Errors
+/// -32600 where batches do not exist, or for one that is empty, too long, or holds `initialize`.
+pub async fn post_batch<E: Exchange>(
+    front: &Arc<Front<E>>,
+    who: Who,
+    headers: &HeaderMap,
+    body: &Bytes,
+    elements: Vec<&RawValue>,
+) -> Result<Response, Fault> {
+    let refuse = |problem: &str| Fault::new(code::INVALID_REQUEST, problem);
+    let session = session(front, &who, headers)?;
+    if session.caller.version != era::BATCH_VERSION {
+        return Err(refuse("batches exist only in protocol version 2025-03-26"));
+    }
+    if elements.is_empty() || elements.len() > BATCH_MESSAGES_MAX {
+        return Err(refuse("a batch holds 1 to 64 messages"));
+    }
+    let accepts = headers::accept(headers)?;
+    let (sender, notifications) = mpsc::channel(STREAM_MESSAGES_MAX);
+    let mut under_way = Vec::new();
+    for element in elements {
+        let own = body.slice_ref(element.get().as_bytes());
+        match message::parse(element.get())? {
+            Message::Request(request) if request.method == "initialize" => {
+                return Err(refuse("initialize must not be part of a batch"));
+            }
+            Message::Request(request) => under_way.push(run(front, &session, own, &request, sender.clone())?),
+            Message::Notification(_) => {
+                Arc::clone(&front.exchange).notification(session.caller.clone(), own).await;
+            }
+            Message::Response => {}
+        }
+    }
+    drop(sender);
+    if under_way.is_empty() {
+        return Ok(StatusCode::ACCEPTED.into_response());
+    }
+    let work = Work::new(Abandoned::GoOn, async move { array(&join_all(under_way).await) });
+    Ok(answer::respond(work, notifications, accepts, ALWAYS_OK).await)
+}
+
+/// The answers of a batch as one.
+pub fn array(answers: &[Answer]) -> Answer {
+    let mut out = BytesMut::new();
+    for (index, answer) in answers.iter().enumerate() {
+        out.put_u8(if index == 0 { b'[' } else { b',' });
+        out.put_slice(&answer.response);
+    }
+    out.put_u8(b']');
+    Answer { response: out.freeze(), error_code: None }
+}
+
+/// Answers GET: the stream of what concerns no request of the session.
+///
+/// # Errors
+/// 405 for a client that wants no stream or has no session, 404 for an unknown session.
+pub fn stream<E: Exchange>(front: &Arc<Front<E>>, who: &Who, headers: &HeaderMap) -> Result<Response, Fault> {
+    if session_id(headers)?.is_none() || !headers::takes(headers, "text/event-stream") {
+        return Err(method_not_allowed());
+    }
+    let session = session(front, who, headers)?;
+    let place = front.admit_stream()?;
+    let (sender, messages) = mpsc::channel(STREAM_QUEUE);
+    let [newest, ..] = LEGACY_VERSIONS;
+    let priming = (session.caller.version == newest).then(|| frame::priming(front.sessions.next_number()));
+    tokio::spawn(async move {
+        let _held = (place, session.in_use());
+        tell_session(&session, &sender).await;
+    });
+    Ok(answer::open_stream(priming, messages))
+}
+
+/// Holds the session's events until the client goes away, and hands them to a newer stream if one comes.
+async fn tell_session(session: &Arc<Session>, client: &mpsc::Sender<Bytes>) {
+    let filter = Filter::legacy(session.resources.clone());
+    session.newer_stream.notify_waiters();
+    loop {
+        let mut events = tokio::select! {
+            () = client.closed() => return,
+            () = session.ended.cancelled() => return,
+            events = session.events.lock() => events,
+        };
+        let endpoint = &session.caller.endpoint;
+        tokio::select! {
+            end = subscription::tell(&filter, endpoint, &mut events, client, &session.ended) => match end {
+                End::Client | End::Stopping => return,
+            },
+            () = session.newer_stream.notified() => {}
+        }
+    }
+}
+
+/// Answers DELETE: ends the session.
+///
+/// # Errors
+/// 405 without a session header, 404 for an unknown session.
+pub fn end<E: Exchange>(
+    front: &Front<E>,
+    (endpoint, principal): &Who,
+    headers: &HeaderMap,
+) -> Result<Response, Fault> {
+    let id = session_id(headers)?.ok_or_else(method_not_allowed)?;
+    let session = front.sessions.close(id, principal, endpoint).ok_or_else(unknown_session)?;
+    front.end_session(&session);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// 405.
+pub fn method_not_allowed() -> Fault {
+    Fault::transport(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here")
+}

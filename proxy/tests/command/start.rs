@@ -1,0 +1,141 @@
+//! `only1mcp start`: what it hands over, what it refuses, and how everything ends.
+
+use crate::fakes::{Fakes, Proxy, alive, ended, eventually, pid_of, text};
+use nix::sys::signal::{Signal, kill};
+use std::net::TcpListener;
+
+#[test]
+fn both_workers_get_their_descriptors_and_arguments_by_name() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let daemon = fakes.started(&[]);
+    let (run, state) = (fakes.directory.join("run"), fakes.directory.join("state"));
+    let launcher = fakes.starts("only1mcp-launcher", 1).remove(0);
+    let proxy = fakes.starts("only1mcp", 1).remove(0);
+    daemon.send(Signal::SIGTERM);
+    daemon.finish();
+    assert!(launcher.contains("LISTEN=1:launch"), "{launcher}");
+    assert!(launcher.contains(&format!("--config builtin --state-dir {}", state.display())), "{launcher}");
+    assert!(proxy.contains("LISTEN=3:mcp:relay:admin"), "{proxy}");
+    assert!(proxy.contains(&format!("--launcher {}/launch.sock", run.display())), "{proxy}");
+    assert!(proxy.contains(&format!("--token-file {}/token", state.display())), "{proxy}");
+}
+
+#[test]
+fn what_the_shell_exports_reaches_the_launcher_and_never_the_proxy() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let _daemon = fakes.started(&[]);
+    assert!(fakes.starts("only1mcp-launcher", 1).remove(0).ends_with("SECRET=of-the-shell"));
+    assert!(fakes.starts("only1mcp", 1).remove(0).ends_with("SECRET="));
+}
+
+#[test]
+fn a_signal_to_end_ends_both_with_exit_code_0() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let fakes = Fakes::new(&Proxy::Stays);
+        let daemon = fakes.started(&[]);
+        let workers = [fakes.pid("only1mcp-launcher"), fakes.pid("only1mcp")];
+        daemon.send(signal);
+        assert_eq!(daemon.finish(), (Some(0), String::new()), "{signal}");
+        assert_eq!(workers.map(alive), [false, false], "{signal}");
+    }
+}
+
+#[test]
+fn a_proxy_that_dies_is_started_again_without_a_second_start_screen() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let _daemon = fakes.started(&[]);
+    let launcher = fakes.pid("only1mcp-launcher");
+    kill(fakes.pid("only1mcp"), Signal::SIGKILL).unwrap();
+    let starts = fakes.starts("only1mcp", 2);
+    assert!(starts[0].contains("--start-screen") && !starts[1].contains("--start-screen"), "{starts:?}");
+    assert!(starts[1].contains("LISTEN=3:mcp:relay:admin"), "{starts:?}");
+    assert!(alive(launcher));
+}
+
+#[test]
+fn a_launcher_that_dies_is_started_again_with_its_socket_and_the_proxy_stays() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let _daemon = fakes.started(&[]);
+    let proxy = fakes.pid("only1mcp");
+    kill(fakes.pid("only1mcp-launcher"), Signal::SIGKILL).unwrap();
+    assert!(fakes.starts("only1mcp-launcher", 2)[1].contains("LISTEN=1:launch"));
+    assert!(alive(proxy));
+    assert_eq!(fakes.starts("only1mcp", 1).len(), 1);
+}
+
+#[test]
+fn a_supervisor_that_is_killed_leaves_nothing() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let daemon = fakes.started(&[]);
+    let workers = [fakes.pid("only1mcp-launcher"), fakes.pid("only1mcp")];
+    // Until then the stand-ins have not asked to die with their parent.
+    for worker in workers {
+        eventually(|| {
+            std::fs::read_to_string(format!("/proc/{worker}/comm")).ok().filter(|name| name == "sleep\n")
+        });
+    }
+    daemon.send(Signal::SIGKILL);
+    daemon.finish();
+    eventually(|| (!workers.into_iter().any(alive)).then_some(()));
+}
+
+#[test]
+fn a_worker_that_cannot_run_here_ends_the_start_with_its_own_exit_code() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    fakes.script("only1mcp-launcher", "#!/bin/sh\necho 'launcher: error: no user namespaces' >&2\nexit 69\n");
+    let output = fakes.placed(&["start", "--config", "builtin"]).output().unwrap();
+    let (code, said) = ended(&output);
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains("no user namespaces") && said.contains("the launcher cannot run here"), "{said}");
+    let proxies = std::fs::read_to_string(fakes.directory.join("only1mcp.log")).unwrap_or_default();
+    assert!(!proxies.lines().map(pid_of).any(alive), "{proxies}");
+}
+
+#[test]
+fn a_second_instance_in_the_same_directory_is_refused_and_named() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let daemon = fakes.started(&[]);
+    let (code, said) = ended(&fakes.placed(&["start", "--config", "builtin"]).output().unwrap());
+    assert_eq!(code, Some(75));
+    assert!(said.contains(&format!("another instance (pid {}) runs in", daemon.pid())), "{said}");
+}
+
+#[test]
+fn a_port_in_use_is_refused_with_the_mend() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, said) =
+        ended(&fakes.placed(&["start", "--config", "builtin", "--listen", &port]).output().unwrap());
+    assert_eq!(code, Some(75));
+    assert!(said.contains(&format!("127.0.0.1:{port} is in use")) && said.contains("--listen"), "{said}");
+}
+
+#[test]
+fn a_configuration_with_errors_starts_nothing() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let config = fakes.directory.join("config.yaml");
+    std::fs::write(&config, "error: config.yaml:1:1: no such key\n").unwrap();
+    let (code, said) =
+        ended(&fakes.placed(&["start", "--config", config.to_str().unwrap()]).output().unwrap());
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("config.yaml:1:1: no such key"), "{said}");
+    assert!(!fakes.directory.join("only1mcp-launcher.log").exists());
+}
+
+#[test]
+fn views_that_do_not_exist_yet_are_refused() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    let (code, said) = ended(&fakes.placed(&["start", "--view", "search"]).output().unwrap());
+    assert_eq!(code, Some(69));
+    assert!(said.contains("not built yet"), "{said}");
+}
+
+#[test]
+fn a_missing_program_is_named_before_anything_starts() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    std::fs::remove_file(fakes.directory.join("only1mcp-init")).unwrap();
+    let output = fakes.placed(&["start", "--config", "builtin"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(text(&output.stderr).contains("only1mcp-init is missing"));
+}
