@@ -56,7 +56,7 @@ const WIDE_WRITE: [&str; 11] =
 /// What starts programs or is trusted by the system, below directories that may otherwise be written.
 const SYSTEM_STATE: [&str; 4] = ["/var/spool/cron", "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/systemd"];
 /// Directories of the sandbox itself.
-const INSIDE: [&str; 2] = ["/state", "/opt/only1mcp"];
+const INSIDE: [&str; 3] = ["/state", "/opt/only1mcp", "/opt/only1mcp-servers"];
 /// Secrets in a home directory.
 const HOME_SECRETS: [&str; 17] = [
     ".ssh",
@@ -113,9 +113,13 @@ pub const GIT_OBEYED: [&str; 3] = ["hooks", "config", "modules"];
 /// Why this path cannot be granted, if it cannot. `path` has no symbolic links in it.
 #[must_use]
 pub fn refuse(path: &str, access: Access, own: &Own) -> Option<Refusal> {
-    refuse_own(path, access, own)
+    if path == "/" {
+        return refusal("is everything", "name the directories that are needed");
+    }
+    own_homes(path, own)
+        .find_map(|home| refuse_home(path, &home, access))
+        .or_else(|| refuse_own(path, access, own))
         .or_else(|| refuse_system(path, access))
-        .or_else(|| own_homes(path, own).find_map(|home| refuse_home(path, &home, access)))
         .or_else(|| (access == Access::Write).then(|| refuse_obeyed(path)).flatten())
 }
 
@@ -128,9 +132,6 @@ fn covers(path: &str, thing: &str) -> bool {
 }
 
 fn refuse_own(path: &str, access: Access, own: &Own) -> Option<Refusal> {
-    if path == "/" {
-        return refusal("is everything", "name the directories that are needed");
-    }
     if INSIDE.iter().any(|inside| is_within(path, inside)) {
         return refusal(
             "is a directory of the sandbox itself",

@@ -112,7 +112,6 @@ pub const NUMBERS: &[(&str, libc::c_long)] = &[
     ("rt_sigsuspend", libc::SYS_rt_sigsuspend),
     ("sigaltstack", libc::SYS_sigaltstack),
     ("utime", libc::SYS_utime),
-    ("mknod", libc::SYS_mknod),
     ("personality", libc::SYS_personality),
     ("statfs", libc::SYS_statfs),
     ("fstatfs", libc::SYS_fstatfs),
@@ -172,7 +171,6 @@ pub const NUMBERS: &[(&str, libc::c_long)] = &[
     ("inotify_rm_watch", libc::SYS_inotify_rm_watch),
     ("openat", libc::SYS_openat),
     ("mkdirat", libc::SYS_mkdirat),
-    ("mknodat", libc::SYS_mknodat),
     ("fchownat", libc::SYS_fchownat),
     ("futimesat", libc::SYS_futimesat),
     ("newfstatat", libc::SYS_newfstatat),
@@ -239,6 +237,8 @@ pub const NUMBERS: &[(&str, libc::c_long)] = &[
 
 /// Calls that no group may ever name: they reach out of a sandbox, or change what it is.
 pub const NEVER: &[&str] = &[
+    "mknod",
+    "mknodat",
     "ptrace",
     "process_vm_readv",
     "process_vm_writev",
