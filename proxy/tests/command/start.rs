@@ -53,6 +53,15 @@ fn a_proxy_that_dies_is_started_again_without_a_second_start_screen() {
 }
 
 #[test]
+fn a_proxy_that_could_not_begin_yet_still_owes_the_start_screen() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    fakes.script("only1mcp", "#!/bin/sh\necho \"$$ $*\" >> \"@LOG@\"\nexit 75\n");
+    let _daemon = fakes.started(&[]);
+    let starts = fakes.starts("only1mcp", 2);
+    assert!(starts.iter().all(|start| start.contains("--start-screen")), "{starts:?}");
+}
+
+#[test]
 fn a_launcher_that_dies_is_started_again_with_its_socket_and_the_proxy_stays() {
     let fakes = Fakes::new(&Proxy::Stays);
     let _daemon = fakes.started(&[]);
