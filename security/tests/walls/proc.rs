@@ -151,7 +151,8 @@ fn check_mounts(found: &mut Vec<String>, daemon: &Daemon, server: &str, process:
         let last = mounted.iter().rev().find(|(place, _)| *place == bind.target);
         check(found, &format!("mount of {}", bind.target), last.is_some_and(|(_, ro)| *ro != bind.writable));
     }
-    let own = ["/", "/proc", "/state", "/dev"];
+    // What the launcher adds to every plan.
+    let own = ["/", "/proc", "/state", "/opt/only1mcp/init"];
     for (place, _) in &mounted {
         let planned = plan
             .binds
