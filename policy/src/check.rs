@@ -1,8 +1,10 @@
 //! Documents become checked servers, gathering every finding on the way.
 
-pub mod grants;
+mod environment;
+mod grants;
 pub mod proxy;
 pub mod server;
+mod visible;
 
 use crate::document::config::{self, ConfigDocument, PolicyChoice, ServerDocument};
 use crate::document::policy::{self as policy_document, PolicyDocument};
