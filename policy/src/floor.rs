@@ -113,9 +113,13 @@ pub const GIT_OBEYED: [&str; 3] = ["hooks", "config", "modules"];
 /// Why this path cannot be granted, if it cannot. `path` has no symbolic links in it.
 #[must_use]
 pub fn refuse(path: &str, access: Access, own: &Own) -> Option<Refusal> {
-    refuse_own(path, access, own)
+    if path == "/" {
+        return refusal("is everything", "name the directories that are needed");
+    }
+    own_homes(path, own)
+        .find_map(|home| refuse_home(path, &home, access))
+        .or_else(|| refuse_own(path, access, own))
         .or_else(|| refuse_system(path, access))
-        .or_else(|| own_homes(path, own).find_map(|home| refuse_home(path, &home, access)))
         .or_else(|| (access == Access::Write).then(|| refuse_obeyed(path)).flatten())
 }
 
@@ -128,9 +132,6 @@ fn covers(path: &str, thing: &str) -> bool {
 }
 
 fn refuse_own(path: &str, access: Access, own: &Own) -> Option<Refusal> {
-    if path == "/" {
-        return refusal("is everything", "name the directories that are needed");
-    }
     if INSIDE.iter().any(|inside| is_within(path, inside)) {
         return refusal(
             "is a directory of the sandbox itself",

@@ -10,6 +10,7 @@ use crate::limits::{ARGUMENT_BYTES_MAX, REQUEST_TIMEOUT_MS_DEFAULT, STARTUP_TIME
 use crate::path::{follow, form_error};
 use crate::policy::Policy;
 use crate::protected;
+use crate::redact::{self, names_a_secret};
 use crate::resolve::{self, Resolution, Search};
 use crate::root::{Root, Use, Variant};
 use only1mcp_wire::ServerName;
@@ -26,7 +27,7 @@ pub struct Server {
     pub resolution: Resolution,
     /// Its arguments, `argv[0]` included.
     pub arguments: Vec<String>,
-    /// Its arguments as written, without `argv[0]`, for showing.
+    /// Its command and arguments as written, for showing.
     pub written_arguments: Vec<String>,
     /// Its whole environment.
     pub environment: Vec<Variable>,
@@ -55,7 +56,8 @@ pub fn check(
     let arguments: Vec<Spot<String>> =
         document.args.iter().filter_map(|spot| expanded(spot, input, findings)).collect();
     let (own_variables, written_environment) = check_environment(document, input, findings);
-    let (name, policy, command) = (name?, policy?, command?);
+    warn_secret_arguments(document, findings);
+    let (policy, command) = (policy?, command?);
     let search =
         Search { files: input.files, path: &policy.profile.path, own: &input.own, place: &command.place };
     let resolution = resolve::resolve(&command, &search, findings)?;
@@ -66,12 +68,18 @@ pub fn check(
     check_size(&arguments, &environment, &document.place, findings);
     let mut all = vec![command.value];
     all.extend(arguments.into_iter().map(|spot| spot.value));
+    let name = name?;
     (findings.error_count() == before).then(|| Server {
         name,
         policy,
         resolution,
         arguments: all,
-        written_arguments: document.args.iter().map(|spot| spot.value.clone()).collect(),
+        written_arguments: document
+            .command
+            .iter()
+            .chain(&document.args)
+            .map(|spot| spot.value.clone())
+            .collect(),
         environment,
         written_environment,
         working_directory,
@@ -114,10 +122,6 @@ fn expanded(spot: &Spot<String>, input: &Input<'_>, findings: &mut Findings) -> 
 
 /// Variables that are the sandbox's own.
 const FIXED: [&str; 2] = ["PATH", "HOME"];
-/// Parts of names that tell of a secret.
-pub const SECRET_NAMES: [&str; 7] =
-    ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "APIKEY", "API_KEY", "PRIVATE_KEY"];
-
 fn check_environment(
     document: &ServerDocument,
     input: &Input<'_>,
@@ -158,13 +162,26 @@ fn check_variable_name(name: &str, place: &Place, findings: &mut Findings) {
 }
 
 fn warn_secret(name: &str, text: &Spot<String>, findings: &mut Findings) {
-    let upper = name.to_uppercase();
-    if !text.value.is_empty() && SECRET_NAMES.iter().any(|secret| upper.contains(secret)) {
+    if !text.value.is_empty() && names_a_secret(name) {
         findings.warning(
             &text.place,
             format!("{name} looks like a secret and stands in the configuration or the environment"),
             format!("write `{name}: {{credential: NAME}}` and put the secret into the file credentials/NAME"),
         );
+    }
+}
+
+/// The same eye that leaves secrets out of what is shown finds them here.
+fn warn_secret_arguments(document: &ServerDocument, findings: &mut Findings) {
+    let written: Vec<String> = document.args.iter().map(|spot| spot.value.clone()).collect();
+    for (spot, shown) in document.args.iter().zip(redact::arguments(&written)) {
+        if spot.value != shown {
+            findings.warning(
+                &spot.place,
+                "the argument looks like a secret; arguments can be read by every process inside",
+                "hand it over as a variable: `env: {NAME: {credential: NAME}}`, if the server takes one",
+            );
+        }
     }
 }
 

@@ -199,7 +199,7 @@ impl Owners {
 
 /// The number root's files seem to belong to inside the launcher's user namespace, which does not map
 /// root. There every stranger's files look alike, so `check`, which runs outside, has to tell them apart.
-fn unmapped_root() -> Option<u32> {
+pub fn unmapped_root() -> Option<u32> {
     let map = fs::read_to_string("/proc/self/uid_map").ok()?;
     let maps_root = map.lines().any(|line| line.split_whitespace().next() == Some("0"));
     if maps_root {
