@@ -251,6 +251,8 @@ impl Daemon {
         {
             log::warn(format_args!("the cgroup of {id} is not empty yet; the next start removes it"));
         }
+        // Whoever is told finds nothing of it any more, not even a descriptor here.
+        drop(instance.process);
         if instance.owner != 0 {
             log::info(format_args!("server \"{}\" ({id}) ended: {exit:?}", instance.name));
             self.tell(instance.owner, &FromLauncher::Event(Event::Exited { instance: id, exit }), Vec::new());

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Where `only1mcp-init` stands inside.
-const INIT_INSIDE: &str = "/opt/only1mcp/init";
+pub const INIT_INSIDE: &str = "/opt/only1mcp/init";
 
 /// What every launch needs of this machine.
 #[derive(Debug)]

@@ -9,5 +9,8 @@
     reason = "these are tests"
 )]
 
+mod ending;
 mod launching;
 mod support;
+mod walls;
+mod wire;

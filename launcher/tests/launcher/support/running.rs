@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The ordinary user of the tests: any uid that is nobody's.
-const PERSON: u32 = 45_678;
+pub const PERSON: u32 = 45_678;
 
 /// Who starts the launcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +90,29 @@ impl Launcher {
         kill(Pid::from_raw(self.process.id().cast_signed()), signal).unwrap();
     }
 
-    /// How many descriptors it has open.
+    /// How many children it has, zombies among them.
+    pub fn children(&self) -> usize {
+        let pid = self.process.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children.split_whitespace().count()
+    }
+
+    /// How many servers have a cgroup.
+    pub fn cgroups(&self) -> usize {
+        let own = std::fs::read_to_string(format!("/proc/{}/cgroup", self.process.id())).unwrap();
+        let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+        let Some(subtree) = path.strip_suffix("/supervisor") else { return 0 };
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+        let mount =
+            mounts.lines().find(|line| line.contains(" cgroup2 ")).unwrap().split(' ').nth(1).unwrap();
+        let entries = std::fs::read_dir(format!("{mount}{subtree}")).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with("i-")).count()
+    }
+
+    /// How many descriptors it has open. It is not dumpable, so only root may look; others see none.
     pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+        let listed = std::fs::read_dir(format!("/proc/{}/fd", self.process.id()));
+        if nix::unistd::geteuid().is_root() { listed.unwrap().count() } else { 0 }
     }
 }
 
@@ -113,4 +133,11 @@ pub fn eventually(what: &str, holds: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not within ten seconds: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// How many processes of the machine have this word in their command line.
+pub fn alive(marker: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let command_lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    command_lines.filter(|line| line.split(|&byte| byte == 0).any(|word| word == marker.as_bytes())).count()
 }
