@@ -83,7 +83,7 @@ fn every_control_succeeds_outside() {
 /// The whole catalogue under every profile.
 fn hold(mode: Mode, person: &Person) {
     let mut canaries = Canaries::new(mode, person);
-    let daemon = Daemon::start(mode, person, &canaries, &PROFILES);
+    let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES);
     let mut relay = daemon.relay(&PROFILES);
     let mut table = Table::new(mode);
     let mut failures = Vec::new();
@@ -105,7 +105,7 @@ fn hold(mode: Mode, person: &Person) {
 /// What `status`, the plan and `explain` say is what the kernel says.
 fn agree(mode: Mode, person: &Person) {
     let canaries = Canaries::new(mode, person);
-    let daemon = Daemon::start(mode, person, &canaries, &PROFILES);
+    let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES);
     drop(daemon.relay(&PROFILES));
     let mut failures = Vec::new();
     for profile in PROFILES {

@@ -86,7 +86,7 @@ fn a_command_that_is_not_there_not_readable_or_without_its_interpreter_is_refuse
     set_mode(&lost, 0o755);
     let text = scratch.write("text", "no program\n");
     for (command, words) in [
-        ("/nonexistent/program".to_owned(), &["/nonexistent/program"][..]),
+        ("/nonexistent/program".to_owned(), &["/nonexistent "][..]),
         ("no-such-program-anywhere".to_owned(), &["no-such-program-anywhere"]),
         (locked.display().to_string(), &["HERE/locked"]),
         (lost.display().to_string(), &["HERE/lost", "/nonexistent/interpreter"]),
@@ -107,7 +107,7 @@ fn every_finding_is_told_at_once_with_line_and_column() {
         server("c", &fixture, "{extends: native, filesystem: {write: [/etc]}}"),
     );
     let scratch = with_config(&text);
-    let said = refused(&scratch, &["UPPER", "nobody-knows-it", "/etc", "listn", "nowhere"]);
+    let said = refused(&scratch, &["2:9", "nobody-knows-it", "/etc", "listn", "nowhere"]);
     golden::check("config-findings.txt", &said);
 }
 
@@ -139,7 +139,7 @@ fn a_key_whose_feature_is_not_built_is_an_error_that_says_so() {
     let fixture = programs::fixture();
     for (key, line) in [
         ("transport", "transport: http"),
-        ("replicas", "replicas: 2"),
+        ("replica", "replicas: 2"),
         ("scope", "scope: session"),
         ("routing", "routing: {key: principal}"),
         ("retry", "retry: [x]"),
@@ -162,5 +162,5 @@ fn the_daemon_does_not_start_with_a_wrong_configuration_and_says_what_check_says
     let outcome = run::run(command(&scratch, &["start"]).args(source(&scratch)).args(places(&scratch)));
     assert_eq!(outcome.code, 65, "{outcome:?}");
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
-    assert!(said.contains("UPPER") && said.contains("help: "), "{said}");
+    assert!(said.contains("config.yaml:2:9") && said.contains("help: "), "{said}");
 }

@@ -41,6 +41,7 @@ fn body(daemon: &Daemon, bytes: &[u8]) -> Response {
 /// One bad request: its name, its answer, the status and code it must have, and a word its message must hold.
 type Case = (&'static str, Response, u16, i64, &'static str);
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases(daemon: &Daemon) -> Vec<Case> {
     let version = "io.modelcontextprotocol/protocolVersion";
     let capabilities = "io.modelcontextprotocol/clientCapabilities";

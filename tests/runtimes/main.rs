@@ -55,7 +55,8 @@ const JAVA: [Check; 11] = [
 
 /// Starts one server under a profile and makes all checks; all that went wrong is told at once.
 fn check_all(profile: &str, scratch: Scratch, command: &str, arguments: &[&str], checks: &[Check]) {
-    let policy = format!("{{extends: {profile}, filesystem: {{read: [{}]}}}}", scratch.join("code").display());
+    let policy =
+        format!("{{extends: {profile}, filesystem: {{read: [{}]}}}}", scratch.join("code").display());
     let configuration = Configuration::new().server("checks", command, arguments, &policy, "");
     scratch.write("config.yaml", &configuration.text(&scratch.mark()));
     let daemon = Daemon::start_in(scratch, &[]);

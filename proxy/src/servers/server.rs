@@ -275,10 +275,10 @@ impl Server {
     /// # Errors
     /// [`RpcError`] if it cannot be asked.
     pub async fn ready(&self, deadline: Instant) -> Result<Ready, RpcError> {
-        if let State::Ready(ready) = &*self.state.borrow() {
-            if !ready.connection.is_closed() {
-                return Ok(ready.clone());
-            }
+        if let State::Ready(ready) = &*self.state.borrow()
+            && !ready.connection.is_closed()
+        {
+            return Ok(ready.clone());
         }
         let Ok(_permit) = self.waiting.try_acquire() else {
             return Err(RpcError::new(

@@ -115,6 +115,39 @@ fn steal_across_mounts(targets: &Targets) -> Tried {
     Ok(vec![Act::of("rename into scratch", renamed), Act::of("link into scratch", linked)])
 }
 
+/// Renames that leave or swap something at the old name.
+fn odd_renames(targets: &Targets) -> Tried {
+    let file = targets.path("readonly", "/file.txt")?;
+    let victim = targets.path("readonly", "/victim.txt")?;
+    let moved = targets.path("readonly", "/renamed.txt")?;
+    let rename = |from: &CStr, to: &CStr, flags: u32| {
+        call!(libc::SYS_renameat2, libc::AT_FDCWD, from, libc::AT_FDCWD, to, i64::from(flags))
+    };
+    let exchanged = rename(&file, &victim, libc::RENAME_EXCHANGE);
+    if exchanged.is_ok() {
+        let _ = rename(&file, &victim, libc::RENAME_EXCHANGE);
+    }
+    let hidden = rename(&victim, &moved, libc::RENAME_WHITEOUT);
+    if hidden.is_ok() {
+        let _ = unlink(&victim);
+        let _ = rename(&moved, &victim, 0);
+    }
+    Ok(vec![Act::of("rename(EXCHANGE)", exchanged), Act::of("rename(WHITEOUT)", hidden)])
+}
+
+/// A file that exists only in memory has no mount that could forbid executing it.
+fn execute_memory(_: &Targets) -> Tried {
+    let script = b"#!/usr/bin/true\n";
+    let file = call!(libc::SYS_memfd_create, c"only1mcp-probe", 0).map_err(|errno| errno.to_string())?;
+    call!(libc::SYS_write, file, script.as_slice(), script.len()).map_err(|errno| errno.to_string())?;
+    let by_number = twins::in_child(|| {
+        let nothing = [0_u8; 8];
+        call!(libc::SYS_execveat, file, c"", nothing.as_slice(), nothing.as_slice(), libc::AT_EMPTY_PATH)
+    });
+    let by_name = execute_in_child(&format!("/proc/self/fd/{file}"));
+    Ok(vec![Act::of("execveat(memfd)", by_number), Act::of("execve(/proc/self/fd/memfd)", by_name)])
+}
+
 fn hard_link(targets: &Targets) -> Tried {
     let secret = targets.path("secret", "")?;
     let stolen = scratch(targets, "stolen-secret")?;
@@ -317,6 +350,18 @@ pub const ATTEMPTS: &[Attempt] = &[
         ..BLANK
     },
     Attempt {
+        id: "F10",
+        what: "swap or whiten out files of a read-only grant",
+        wall: "read-only mount, Landlock",
+        user: Expected::all("EROFS"),
+        root: Expected::all("EROFS"),
+        twin: "write a file of its own",
+        reference: "Landlock erratum 4",
+        run: odd_renames,
+        twin_run: twins::write_scratch,
+        ..BLANK
+    },
+    Attempt {
         id: "F20",
         what: "hard-link a secret into its own directory",
         wall: "mount namespace",
@@ -337,6 +382,16 @@ pub const ATTEMPTS: &[Attempt] = &[
         twin: "execute a granted program",
         reference: "dropped payloads",
         run: execute_written,
+        twin_run: twins::execute_granted,
+        ..BLANK
+    },
+    Attempt {
+        id: "F23",
+        what: "execute a file that exists only in memory",
+        wall: "seccomp, memfd_noexec",
+        twin: "execute a granted program",
+        reference: "vm.memfd_noexec",
+        run: execute_memory,
         twin_run: twins::execute_granted,
         ..BLANK
     },

@@ -179,6 +179,19 @@ fn compare_and_reclaim(targets: &Targets) -> Tried {
     ])
 }
 
+/// PID 1 of the sandbox was started by the launcher: what it may remember must not be readable.
+fn look_into_init(targets: &Targets) -> Tried {
+    let init = targets.text("init").unwrap_or("1");
+    let mut acts = Vec::new();
+    for file in ["environ", "maps", "exe"] {
+        let path = c_string(&format!("/proc/{init}/{file}"))?;
+        acts.push(Act::of(format!("read /proc/INIT/{file}"), read(&path)));
+    }
+    let memory = c_string(&format!("/proc/{init}/mem"))?;
+    acts.push(Act::of("open /proc/INIT/mem", super::open(&memory, libc::O_RDWR)));
+    Ok(acts)
+}
+
 const NOT_THERE: Expected = Expected::all("ENOENT");
 
 /// Calls runtimes make about themselves are let through: then nobody is found.
@@ -316,6 +329,18 @@ pub const ATTEMPTS: &[Attempt] = &[
         reference: "container runtimes' default filters",
         run: compare_and_reclaim,
         twin_run: twins::signal_own_child,
+        ..BLANK
+    },
+    Attempt {
+        id: "P20",
+        what: "look into PID 1 of its own sandbox",
+        wall: "undumpable init, hidden in /proc",
+        user: NOT_THERE,
+        root: NOT_THERE,
+        twin: "read its own /proc/self/status",
+        reference: "pid_namespaces(7)",
+        run: look_into_init,
+        twin_run: twins::read_own_status,
         ..BLANK
     },
 ];

@@ -44,6 +44,10 @@ pub fn run(attempt: &Attempt, mode: Mode, person: &Person, targets: &Targets, ba
     targets.set("scratch", base.join("outside").to_string_lossy());
     targets.set("outside_uid", person.uid.to_string());
     targets.set("outside_gid", person.gid.to_string());
+    // Outside, the victim stands in for the sandbox's own PID 1.
+    if let Ok(victim) = targets.text("victim").map(str::to_owned) {
+        targets.set("init", victim);
+    }
     if let Ok(granted) = targets.text("readonly").map(str::to_owned) {
         targets.set("uncover", granted);
     }

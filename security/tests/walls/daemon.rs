@@ -81,11 +81,14 @@ impl Daemon {
     }
 
     /// A client, once all servers' tools are listed.
-    pub fn relay(&self, profiles: &[&str]) -> Relay {
+    pub fn relay(&mut self, profiles: &[&str]) -> Relay {
         let deadline = Instant::now() + START_TIMEOUT;
         let mut last = String::new();
         while Instant::now() < deadline {
-            match Relay::connect(&self.runtime.join("relay.sock"), deadline).and_then(|mut relay| {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the daemon ended at once, {status}\n{}", self.log());
+            }
+            match Relay::connect(&self.runtime.join("relay.sock")).and_then(|mut relay| {
                 let tools = relay.tools()?;
                 Ok((relay, tools))
             }) {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -17,17 +17,9 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Connects as soon as the socket answers, and shakes hands.
-    pub fn connect(path: &Path, deadline: Instant) -> Result<Self, String> {
-        let stream = loop {
-            match UnixStream::connect(path) {
-                Ok(stream) => break stream,
-                Err(error) if Instant::now() > deadline => {
-                    return Err(format!("{}: {error}", path.display()));
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(50)),
-            }
-        };
+    /// Connects and shakes hands.
+    pub fn connect(path: &Path) -> Result<Self, String> {
+        let stream = UnixStream::connect(path).map_err(|error| format!("{}: {error}", path.display()))?;
         stream.set_read_timeout(Some(REPLY_TIMEOUT)).map_err(|error| error.to_string())?;
         let mut relay = Self { reader: BufReader::new(stream), last_id: 0 };
         let client = json!({"name": "walls", "version": "1"});
