@@ -117,8 +117,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt {
         id: "F11",
         what: "make a device node",
-        wall: "Landlock, no capabilities, nodev",
-        from_landlock: &[(1, Expected::all("EACCES"))],
+        wall: "seccomp, Landlock, no capabilities, nodev",
         control: Control::Root,
         root_control: Control::Root,
         twin: "write a file of its own",

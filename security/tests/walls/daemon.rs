@@ -177,15 +177,20 @@ impl Daemon {
         let ours: Vec<u32> = descendants(self.child.id());
         kill(pid, Signal::SIGTERM).unwrap();
         let deadline = Instant::now() + END_TIMEOUT;
-        while self.child.try_wait().unwrap().is_none() {
-            if Instant::now() > deadline {
-                return vec![format!("the daemon did not end\n{}", self.log())];
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    return vec![format!("the daemon did not end\n{}", self.log())];
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
             }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        };
         std::thread::sleep(Duration::from_millis(100));
         let alive = |pid: &&u32| fs::metadata(format!("/proc/{pid}")).is_ok();
-        ours.iter().filter(alive).map(|pid| format!("process {pid} was left over")).collect()
+        let left = ours.iter().filter(alive).map(|pid| format!("process {pid} was left over"));
+        let ended = (!status.success()).then(|| format!("the daemon ended with {status}\n{}", self.log()));
+        left.chain(ended).collect()
     }
 
     /// Who started it.
