@@ -33,7 +33,7 @@ pub enum Role {
 
 /// A daemon of this test alone.
 pub struct Daemon {
-    /// Its folder: `config.yaml`, `state`, `run`, `out.log`, `err.log`, `home`.
+    /// Its folder: `etc/config.yaml`, `state`, `run`, `out.log`, `err.log`, `home`.
     pub scratch: Scratch,
     child: Mutex<Child>,
     address: String,
@@ -48,11 +48,11 @@ impl Daemon {
     #[must_use]
     pub fn start(configuration: &Configuration) -> Self {
         let scratch = Scratch::new();
-        scratch.write("config.yaml", &configuration.text(&scratch.mark()));
+        scratch.write("etc/config.yaml", &configuration.text(&scratch.mark()));
         Self::start_in(scratch, &[])
     }
 
-    /// Starts a daemon in a folder that holds `config.yaml`, with further arguments.
+    /// Starts a daemon in a folder that holds `etc/config.yaml`, with further arguments.
     ///
     /// # Panics
     /// If it does not start.
@@ -277,7 +277,7 @@ pub fn command(scratch: &Scratch, words: &[&str]) -> Command {
 /// The flag for the scratch folder's configuration, if it has one: without, the embedded default is meant.
 #[must_use]
 pub fn source(scratch: &Scratch) -> Vec<String> {
-    let file = scratch.join("config.yaml");
+    let file = scratch.join("etc/config.yaml");
     if file.exists() { vec!["--config".to_owned(), file.display().to_string()] } else { Vec::new() }
 }
 
