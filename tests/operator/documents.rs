@@ -31,7 +31,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn the_sample_configuration_passes_the_real_check() {
     let samples = programs::checkout().join("packaging/examples");
-    let policies = walk(&samples.join("etc/policies"));
+    let policies = walk(&samples.join("policies"));
     assert!(!policies.is_empty());
     let scratch = copied(&samples);
     let outcome = only1mcp(&scratch, &["config", "check"]);
