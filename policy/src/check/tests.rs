@@ -41,7 +41,7 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
         policies,
         files: tree,
         own: Own {
-            config_directory: Some("/etc/only1mcp".into()),
+            config: Some("/etc/only1mcp/config.yaml".into()),
             state_directory: "/var/lib/only1mcp".into(),
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
