@@ -114,7 +114,7 @@ fn y01_every_wrong_key_is_found_with_its_place() {
         text.contains("config.yaml:5:1: there is no key `proxi` here\nhelp: did you mean `proxy`?"),
         "{text}"
     );
-    assert!(text.contains("config.yaml:2:5: the server has no `command`"), "{text}");
+    assert!(text.contains("config.yaml:2:9: the server has no `command`"), "{text}");
 }
 
 #[test]
