@@ -3,8 +3,10 @@
 use super::Input;
 use super::server::expanded;
 use crate::document::config::{EnvironmentValue, ServerDocument};
+use crate::files::FileError;
 use crate::finding::{Findings, Place, Spot};
 use crate::interpolate::is_variable_name;
+use crate::path::join;
 use crate::policy::Policy;
 use crate::redact::names_a_secret;
 use only1mcp_wire::plan::{STATE_DIRECTORY, Variable, VariableValue};
@@ -28,7 +30,7 @@ pub fn check(
                 (VariableValue::Literal(value.value), VariableValue::Literal(text.value.clone()))
             }
             EnvironmentValue::Credential(credential) => {
-                check_credential(credential, findings);
+                check_credential(credential, input, findings);
                 let value = VariableValue::Credential(credential.value.clone());
                 (value.clone(), value)
             }
@@ -61,7 +63,7 @@ fn warn_secret(name: &str, text: &Spot<String>, findings: &mut Findings) {
     }
 }
 
-fn check_credential(credential: &Spot<String>, findings: &mut Findings) {
+fn check_credential(credential: &Spot<String>, input: &Input<'_>, findings: &mut Findings) {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let name = credential.value.as_str();
     let good = !name.is_empty() && name.len() <= 64 && name.chars().all(fits) && !name.starts_with('.');
@@ -71,6 +73,13 @@ fn check_credential(credential: &Spot<String>, findings: &mut Findings) {
             format!("`{name}` cannot name a credential"),
             "use at most 64 letters, digits, -, _ and ., not beginning with a dot",
         );
+        return;
+    }
+    // Whether it can be read is the launcher's business; that it is not there at all can be told now.
+    let file = join(&join(&input.own.state_directory, "credentials"), name);
+    if input.files.status(&file) == Err(FileError::Missing) {
+        let help = format!("put the secret into {file}, mode 0600; the server will not start without it");
+        findings.warning(&credential.place, format!("there is no credential `{name}` yet"), help);
     }
 }
 

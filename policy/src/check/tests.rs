@@ -12,6 +12,7 @@ fn host() -> Tree {
         .file("/usr/bin/node", ELF)
         .link("/bin", "usr/bin")
         .device("/dev/null")
+        .plain("/var/lib/only1mcp/credentials/t", "")
         .plain("/etc/ld.so.cache", "")
         .plain("/usr/share/zoneinfo/Europe/Berlin", "")
         .link("/etc/localtime", "/usr/share/zoneinfo/Europe/Berlin")
@@ -40,7 +41,7 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
         policies,
         files: tree,
         own: Own {
-            config_directory: Some("/etc/only1mcp".into()),
+            config: Some("/etc/only1mcp/config.yaml".into()),
             state_directory: "/var/lib/only1mcp".into(),
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
@@ -113,7 +114,7 @@ fn y01_every_wrong_key_is_found_with_its_place() {
         text.contains("config.yaml:5:1: there is no key `proxi` here\nhelp: did you mean `proxy`?"),
         "{text}"
     );
-    assert!(text.contains("config.yaml:2:5: the server has no `command`"), "{text}");
+    assert!(text.contains("config.yaml:2:9: the server has no `command`"), "{text}");
 }
 
 #[test]
@@ -389,4 +390,95 @@ fn an_empty_configuration_is_a_configuration() {
     let run = run("");
     assert_eq!(said(&run), "");
     assert!(run.checked.servers.is_empty());
+}
+
+#[test]
+fn a_credential_that_is_not_there_is_warned_of() {
+    let run = run(
+        "servers: [{id: a, command: node, env: {A: {credential: t}, B: {credential: u}}, policy: node}]\n",
+    );
+    let text = said(&run);
+    assert_eq!(text.matches("warning:").count(), 1, "{text}");
+    assert!(
+        text.contains("no credential `u` yet") && text.contains("/var/lib/only1mcp/credentials/u"),
+        "{text}"
+    );
+}
+
+/// A virtual environment in `/srv/venv`, and a policy.
+fn run_venv(grants: &str) -> Run {
+    let tree = host()
+        .file("/usr/bin/python3", ELF)
+        .plain("/srv/venv/pyvenv.cfg", "home = /usr/bin\n")
+        .link("/srv/venv/bin/python", "/usr/bin/python3")
+        .dir("/srv/venv/lib");
+    let policy = format!("extends: python\nfilesystem: {{{grants}}}\n");
+    let config = "servers: [{id: a, command: /srv/venv/bin/python, policy: p}]\n";
+    run_on(&tree, config, &[("p", &policy)])
+}
+
+#[test]
+fn a_program_cannot_be_made_writable_by_a_grant_nor_unexecutable() {
+    for write in ["/srv/venv", "/srv/venv/lib"] {
+        let run = run_venv(&format!("write: [{write}]"));
+        assert!(said(&run).contains("it belongs to the virtual environment"), "{}", said(&run));
+    }
+    let executable =
+        |run: &Run| binds(run).iter().find(|bind| bind.target == "/srv/venv").unwrap().executable;
+    assert!(executable(&run_venv("read: [/srv/venv]")));
+    assert!(executable(&run_venv("read: [/srv/venv/lib]")));
+}
+
+#[test]
+fn a_program_below_a_writable_directory_stays_read_only_and_is_warned_of() {
+    let tree = host().file("/data/out/tool", ELF);
+    let config = "servers: [{id: a, command: /data/out/tool, policy: p}]\n";
+    let run = run_on(&tree, config, &[("p", "extends: native\nfilesystem: {write: [/data/out]}\n")]);
+    assert!(
+        said(&run).contains("warning: policies/p.yaml:2:22: /data/out/tool is executed"),
+        "{}",
+        said(&run)
+    );
+    let binds = binds(&run);
+    let tool = binds.iter().position(|bind| bind.target == "/data/out/tool").unwrap();
+    let directory = binds.iter().position(|bind| bind.target == "/data/out").unwrap();
+    assert!(directory < tool && !binds[tool].writable && binds[tool].executable);
+}
+
+/// A small generator of random numbers: the same ones in every run.
+fn random(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*state >> 33).unwrap()
+}
+
+#[test]
+fn damaged_documents_never_end_the_program_and_every_finding_says_what_to_do() {
+    let good = include_str!("../../golden/bad.yaml");
+    let pieces = [
+        "\0", "&a ", "*a", "!x ", "- ", ": ", "{", "]", "\"", "'", "|\n", "\t", "---\n", "<<: ", "é", "${",
+        "\n", "#",
+    ];
+    let mut state = 7;
+    for _ in 0..400 {
+        let mut text: Vec<char> = good.chars().collect();
+        for _ in 0..=random(&mut state) % 4 {
+            let at = random(&mut state) % text.len();
+            let end = (at + random(&mut state) % 9).min(text.len());
+            text.splice(at..end, pieces[random(&mut state) % pieces.len()].chars());
+        }
+        let text: String = text.into_iter().collect();
+        for name in ["config.yaml", "config.toml"] {
+            let mut findings = Findings::default();
+            let source = Source { path: name.into(), text: text.clone() };
+            if let Some(node) = document::read(&source, &mut findings) {
+                let _ = config::read(&node, &mut findings);
+            }
+            assert!(
+                findings
+                    .sorted()
+                    .iter()
+                    .all(|finding| !finding.help.is_empty() && !finding.message.is_empty())
+            );
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::Input;
 use crate::files::FileKind;
 use crate::finding::{Findings, Place, Spot};
 use crate::floor::Access;
-use crate::path::{follow, form_error};
+use crate::path::{follow, form_error, is_within};
 use crate::policy::Policy;
 use crate::protected;
 use crate::resolve::Resolution;
@@ -40,23 +40,48 @@ pub fn root(
             }
         }
     }
-    add_grants(&mut root, policy, input, findings);
+    add_grants(&mut root, policy, resolution, input, findings);
     root.sort();
     root
 }
 
-fn add_grants(root: &mut Root, policy: &Policy, input: &Input<'_>, findings: &mut Findings) {
+fn add_grants(
+    root: &mut Root,
+    policy: &Policy,
+    resolution: &Resolution,
+    input: &Input<'_>,
+    findings: &mut Findings,
+) {
     for grant in &policy.grants {
-        let usage = match grant.access {
-            Access::Read => Use::Read,
-            Access::Execute => Use::Execute,
-            Access::Write => Use::Write,
+        let program = resolution.needs.iter().find(|need| is_within(&grant.path, &need.target));
+        let usage = match (grant.access, program) {
+            // A program that can change itself keeps what it was told beyond its own end.
+            (Access::Write, Some(need)) => {
+                let message = format!("{} cannot be written: it belongs to {}", grant.path, need.reason);
+                findings.error(&grant.place, message, "keep what is written apart from what is executed");
+                continue;
+            }
+            // Visible already, and executable: a second mount would only take that away.
+            (Access::Read | Access::Execute, Some(_)) => continue,
+            (Access::Read, None) => Use::Read,
+            (Access::Execute, None) => Use::Execute,
+            (Access::Write, None) => Use::Write,
         };
         let reason = format!("granted by the policy {}", policy.name);
         root.mount(&grant.path, &grant.path, grant.status, usage, &reason);
-        if grant.access == Access::Write && grant.status.kind == FileKind::Directory {
+        if usage == Use::Write && grant.status.kind == FileKind::Directory {
             protect(root, &grant.path, &grant.place, input, findings);
+            warn_program_within(&grant.path, resolution, &grant.place, findings);
         }
+    }
+}
+
+/// The program below a writable directory is mounted read-only over it, but what lies beside it is not.
+fn warn_program_within(grant: &str, resolution: &Resolution, place: &Place, findings: &mut Findings) {
+    for need in resolution.needs.iter().filter(|need| is_within(&need.target, grant)) {
+        let message = format!("{} is executed and lies in {grant}, which may be written", need.target);
+        let help = "it stays read-only itself; better keep programs and data apart";
+        findings.warning(place, message, help);
     }
 }
 
