@@ -81,7 +81,7 @@ impl Fixture {
     pub fn new(era: Era) -> Self {
         let tool =
             |name: &str| json!({"name": name, "inputSchema": {"type": "object"}, "vendor": {"z": 1, "a": 2}});
-        let tools = ["echo", "slow", "die", "hang", "elicit", "input", "link", "log"].map(tool);
+        let tools = ["echo", "slow", "die", "hang", "elicit", "input", "link", "announce", "log"].map(tool);
         Self {
             era,
             capabilities: json!({"tools": {"listChanged": true}, "prompts": {}, "resources": {"subscribe": true},
@@ -106,19 +106,24 @@ impl Fixture {
 
     async fn run(self, mut wire: Wire) -> Exit {
         while let Some(message) = wire.read().await {
-            self.heard.lock().unwrap().push(message.clone());
-            if message.get("id").is_none() || message.get("method").is_none() {
-                continue;
-            }
-            if message["method"] == "tools/call" {
-                if let Some(exit) = self.call(&mut wire, &message).await {
-                    return exit;
-                }
-            } else {
-                self.answer(&mut wire, &message).await;
+            if let Some(exit) = self.hear(&mut wire, message).await {
+                return exit;
             }
         }
         Exit::Status(0)
+    }
+
+    /// Takes one message; ends the process if it says so.
+    pub async fn hear(&self, wire: &mut Wire, message: Value) -> Option<Exit> {
+        self.heard.lock().unwrap().push(message.clone());
+        if message.get("id").is_none() || message.get("method").is_none() {
+            return None;
+        }
+        if message["method"] == "tools/call" {
+            return self.call(wire, &message).await;
+        }
+        self.answer(wire, &message).await;
+        None
     }
 
     async fn answer(&self, wire: &mut Wire, message: &Value) {
@@ -182,6 +187,11 @@ impl Fixture {
                     .await;
                 }
                 text("done".into())
+            }
+            "announce" => {
+                self.tools.lock().unwrap().push(json!({"name": "announced"}));
+                wire.notify("notifications/tools/list_changed", &json!({})).await;
+                text("announced".into())
             }
             "log" => {
                 for level in ["debug", "error"] {

@@ -196,10 +196,10 @@ pub fn notification(core: &Core, era: Era, name: &ServerName, method: &str, para
     }
     let catalogue = core.catalogue();
     let Some(member) = catalogue.member(name) else { return };
-    if let State::Ready(ready) = &*member.server.state().borrow() {
-        if ready.facts.era == era {
-            ready.connection.notify(method, params);
-        }
+    if let State::Ready(ready) = &*member.server.state().borrow()
+        && ready.facts.era == era
+    {
+        ready.connection.notify(method, params);
     }
 }
 

@@ -79,7 +79,6 @@ impl Watching {
     }
 
     /// Tells a fresh process what is watched, and goes on telling a modern one until the task is dropped.
-    #[must_use]
     pub fn begin(&self, server: &Arc<Server>, ready: &Ready) -> AbortOnDropHandle<()> {
         let (watching, server, ready) = (self.clone(), server.clone(), ready.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {

@@ -4,6 +4,8 @@
 //! the VIEW each time, because a launcher that was started again counts its generations anew.
 
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use crate::limits::{LAUNCHER_RECONNECT_WAIT_MAX, LAUNCHER_REPLY_TIMEOUT, RESTART_WAIT_MIN};
 use crate::servers::spawn::{InForce, Later, Leash, Process, SpawnError, Spawner};

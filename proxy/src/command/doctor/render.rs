@@ -45,7 +45,8 @@ fn line(finding: &Finding, width: usize, paint: Paint) -> String {
     text += &(wrapped(&finding.detail, room).join(&format!("\n{indent}")) + "\n");
     if let Some(help) = &finding.help {
         let label = paint.tone(Tone::Help, "help:");
-        let lines = wrapped(help, room.saturating_sub(HELP_COLUMNS));
+        let indent = " ".repeat(WORD_COLUMNS + 4);
+        let lines = wrapped(help, PAGE_COLUMNS.saturating_sub(indent.len() + HELP_COLUMNS));
         text += &format!("{indent}{label} {}\n", lines.join(&format!("\n{indent}{:HELP_COLUMNS$}", "")));
     }
     text

@@ -1,0 +1,206 @@
+//! The attack catalogue: what is tried, what the kernel must answer, and what proves that the question was real.
+//!
+//! Each attempt is a triple: a *control* outside that succeeds, the *attempt* inside with its exact answer, and a
+//! *twin* inside, the neighbouring legitimate act, that succeeds.
+
+use crate::attempts;
+use crate::probe::Targets;
+use crate::probe::outcome::Acts;
+use crate::probe::targets::Missing;
+
+/// The acts that were tried, or what was missing to try them.
+pub type Tried = Result<Acts, Missing>;
+
+/// One attack.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// Its number; a part after a dot names a variant.
+    pub id: &'static str,
+    /// What is tried.
+    pub what: &'static str,
+    /// The walls that must stop it, the first one first.
+    pub wall: &'static str,
+    /// The exact answers inside, in user mode.
+    pub user: Expected,
+    /// The exact answers inside, in root mode.
+    pub root: Expected,
+    /// Other answers from this Landlock ABI on, in both modes; the last that fits counts.
+    pub from_landlock: &'static [(u8, Expected)],
+    /// Who must succeed outside, in user mode.
+    pub control: Control,
+    /// Who must succeed outside, in root mode.
+    pub root_control: Control,
+    /// Acts that have no control outside, each with the reason.
+    pub alone: &'static [(&'static str, &'static str)],
+    /// The legitimate neighbour that must work inside.
+    pub twin: &'static str,
+    /// Where the attack is known from.
+    pub reference: &'static str,
+    /// Tries it.
+    pub run: fn(&Targets) -> Tried,
+    /// Does the legitimate neighbour.
+    pub twin_run: fn(&Targets) -> Tried,
+}
+
+/// Which of the two modes an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Started by a person.
+    User,
+    /// Started by root.
+    Root,
+}
+
+impl Attempt {
+    /// The exact answers inside.
+    #[must_use]
+    pub fn expected(&self, mode: Mode, landlock_abi: u8) -> &Expected {
+        let newer = self.from_landlock.iter().rev().find(|(since, _)| *since <= landlock_abi);
+        match (newer, mode) {
+            (Some((_, expected)), _) => expected,
+            (None, Mode::User) => &self.user,
+            (None, Mode::Root) => &self.root,
+        }
+    }
+
+    /// Who must succeed outside.
+    #[must_use]
+    pub const fn control(&self, mode: Mode) -> Control {
+        match mode {
+            Mode::User => self.control,
+            Mode::Root => self.root_control,
+        }
+    }
+}
+
+/// What the kernel must answer: `ENOENT`, `SIGSYS`, `hidden`, `allowed`.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    answer: &'static str,
+    except: &'static [(&'static str, &'static str)],
+}
+
+impl Expected {
+    /// The same answer to every act.
+    #[must_use]
+    pub const fn all(answer: &'static str) -> Self {
+        Self { answer, except: &[] }
+    }
+
+    /// The same answer to every act but those whose name begins as listed.
+    #[must_use]
+    pub const fn but(answer: &'static str, except: &'static [(&'static str, &'static str)]) -> Self {
+        Self { answer, except }
+    }
+
+    /// The answer to `act`.
+    #[must_use]
+    pub fn to(&self, act: &str) -> &'static str {
+        self.except
+            .iter()
+            .find(|(prefix, _)| act.starts_with(prefix))
+            .map_or(self.answer, |(_, answer)| answer)
+    }
+
+    /// All answers in words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut words = self.answer.to_owned();
+        for (act, answer) in self.except {
+            words.push_str(&format!("; {act}: {answer}"));
+        }
+        words
+    }
+}
+
+/// Who runs the control outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// A process with the server's own uid.
+    SameUid,
+    /// A process with the server's own uid, as root of a fresh user namespace with its own other namespaces.
+    UserNamespace,
+    /// A process with the server's own uid in a fresh user namespace whose map is not written yet.
+    UnmappedNamespace,
+    /// Root: no ordinary uid may do it even outside.
+    Root,
+    /// Nobody: this kernel may have been built without it, then the answer outside is ENOSYS too.
+    MayBeAbsent,
+}
+
+impl Control {
+    /// In words.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::SameUid => "same uid",
+            Self::UserNamespace => "same uid, own user namespace",
+            Self::UnmappedNamespace => "same uid, unmapped user namespace",
+            Self::Root => "root",
+            Self::MayBeAbsent => "same uid, if the kernel has it",
+        }
+    }
+}
+
+/// What an entry of the catalogue starts from.
+pub(crate) const BLANK: Attempt = Attempt {
+    id: "",
+    what: "",
+    wall: "",
+    user: Expected::all("EPERM"),
+    root: Expected::all("EPERM"),
+    from_landlock: &[],
+    control: Control::SameUid,
+    root_control: Control::SameUid,
+    alone: &[],
+    twin: "",
+    reference: "",
+    run: |_| Ok(Vec::new()),
+    twin_run: |_| Ok(Vec::new()),
+};
+
+/// All attempts, in the order of the catalogue.
+pub fn all() -> impl Iterator<Item = &'static Attempt> {
+    [
+        attempts::files::ATTEMPTS,
+        attempts::mounts::ATTEMPTS,
+        attempts::processes::ATTEMPTS,
+        attempts::network::ATTEMPTS,
+        attempts::calls::ATTEMPTS,
+        attempts::tables::ATTEMPTS,
+        attempts::privileges::ATTEMPTS,
+        attempts::leaks::ATTEMPTS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The attempt called `id`.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Attempt> {
+    all().find(|attempt| attempt.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_attempt_is_listed_twice_and_none_is_left_blank() {
+        let mut ids = BTreeSet::new();
+        for attempt in all() {
+            assert!(ids.insert(attempt.id), "{} is listed twice", attempt.id);
+            for text in [attempt.id, attempt.what, attempt.wall, attempt.twin, attempt.reference] {
+                assert!(!text.is_empty(), "{} has a blank", attempt.id);
+            }
+        }
+        assert!(ids.len() >= 34, "only {} attempts", ids.len());
+    }
+
+    #[test]
+    fn an_exception_is_found_by_the_beginning_of_the_act() {
+        let expected = Expected::but("EPERM", &[("fsopen", "ENOSYS")]);
+        assert_eq!((expected.to("fsopen(tmpfs)"), expected.to("mount(tmpfs)")), ("ENOSYS", "EPERM"));
+    }
+}

@@ -1,0 +1,116 @@
+//! The control outside: the same probe, the same uid, no sandbox. It must succeed, or the attempt proves nothing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::unistd::Uid;
+use only1mcp_escape::catalogue::{Attempt, Control};
+use only1mcp_escape::probe::{Report, Targets};
+
+use crate::canaries::VARIABLE;
+use crate::machine::{self, Mode, Person};
+
+/// Answers by which a kernel says that it was built without something, or a machine that it has no such thing.
+const ABSENT: [&str; 8] = [
+    "EAFNOSUPPORT",
+    "EPROTONOSUPPORT",
+    "ESOCKTNOSUPPORT",
+    "ENOSYS",
+    "ENOENT",
+    "ENXIO",
+    "ENODEV",
+    "EOPNOTSUPP",
+];
+
+/// A fresh user namespace with one of each other kind, as its root.
+const NAMESPACES: [&str; 8] =
+    ["--user", "--map-root-user", "--mount", "--net", "--ipc", "--uts", "--pid", "--fork"];
+
+/// What the control found.
+pub struct Outside {
+    /// In a few words, for the table.
+    pub words: String,
+    /// Why it proves nothing.
+    pub failures: Vec<String>,
+}
+
+/// Runs the control of `attempt` as `person` (the server's own uid, as the host sees it).
+pub fn run(attempt: &Attempt, mode: Mode, person: &Person, targets: &Targets, base: &Path) -> Outside {
+    let control = attempt.control(mode);
+    if control == Control::Root && !Uid::current().is_root() {
+        return Outside { words: "not run: needs root".to_owned(), failures: Vec::new() };
+    }
+    let mut targets = targets.clone();
+    targets.set("scratch", base.join("outside").to_string_lossy());
+    targets.set("outside_uid", person.uid.to_string());
+    targets.set("outside_gid", person.gid.to_string());
+    // Outside, the victim stands in for the sandbox's own PID 1.
+    if let Ok(victim) = targets.text("victim").map(str::to_owned) {
+        targets.set("init", victim);
+    }
+    if let Ok(granted) = targets.text("readonly").map(str::to_owned) {
+        targets.set("uncover", granted);
+    }
+    if control == Control::UnmappedNamespace {
+        targets.set("fresh", "yes");
+    }
+    let mut command = prepared(attempt, control, person, base);
+    command.arg("attempt").arg(attempt.id).env(VARIABLE, "canary").env("AWS_SECRET_ACCESS_KEY", "canary");
+    for (key, value) in targets.iter() {
+        command.arg("--target").arg(format!("{key}={value}"));
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    match serde_json::from_slice::<Report>(&output.stdout) {
+        Ok(report) => judged(attempt, control, &report),
+        Err(_) => failed(&format!("control said nothing: {}", String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+fn failed(text: &str) -> Outside {
+    Outside { words: "failed".to_owned(), failures: vec![text.to_owned()] }
+}
+
+/// The command line up to the probe's arguments.
+fn prepared(attempt: &Attempt, control: Control, person: &Person, base: &Path) -> Command {
+    let probe = machine::program("only1mcp-probe");
+    match control {
+        _ if attempt.id == "F06" => {
+            let mut command = person.command("/bin/sh");
+            command.arg("-c").arg("exec 7<\"$0\"; exec \"$@\"").arg(base.join("outside")).arg(&probe);
+            command
+        }
+        Control::SameUid | Control::MayBeAbsent | Control::UnmappedNamespace => person.command(&probe),
+        Control::Root => Person::root().unwrap().command(&probe),
+        Control::UserNamespace => {
+            let mut command = person.command("/usr/bin/unshare");
+            command.args(NAMESPACES).arg(&probe);
+            command
+        }
+    }
+}
+
+fn judged(attempt: &Attempt, control: Control, report: &Report) -> Outside {
+    let mut failures = Vec::new();
+    let (mut allowed, mut absent) = (0, 0);
+    for act in &report.acts {
+        let alone = attempt.alone.iter().any(|(name, _)| act.act.starts_with(name));
+        match act.answer() {
+            "allowed" => allowed += 1,
+            _ if alone => {}
+            answer if ABSENT.contains(&answer) => absent += 1,
+            answer => failures.push(format!("control outside: {}: {answer} ({})", act.act, act.detail)),
+        }
+    }
+    if allowed == 0 && control != Control::MayBeAbsent {
+        failures.push(format!("control outside: nothing succeeded: {}", report.detail));
+    }
+    let mut words = match (allowed, control) {
+        (0, _) => "this kernel has none".to_owned(),
+        (_, Control::SameUid | Control::MayBeAbsent) => format!("allowed {allowed}"),
+        (_, control) => format!("allowed {allowed} ({})", control.in_words()),
+    };
+    if absent > 0 && allowed > 0 {
+        words.push_str(&format!(", absent here {absent}"));
+    }
+    Outside { words, failures }
+}

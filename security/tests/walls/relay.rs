@@ -1,0 +1,74 @@
+//! A client of the relay socket: newline-delimited JSON-RPC, one request at a time.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// How long one reply may take.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One connection, one client.
+pub struct Relay {
+    reader: BufReader<UnixStream>,
+    last_id: u64,
+}
+
+impl Relay {
+    /// Connects and shakes hands.
+    pub fn connect(path: &Path) -> Result<Self, String> {
+        let stream = UnixStream::connect(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        stream.set_read_timeout(Some(REPLY_TIMEOUT)).map_err(|error| error.to_string())?;
+        let mut relay = Self { reader: BufReader::new(stream), last_id: 0 };
+        let client = json!({"name": "walls", "version": "1"});
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+        relay.request("initialize", &params)?;
+        relay.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
+        Ok(relay)
+    }
+
+    /// Sends a request and waits for its result.
+    pub fn request(&mut self, method: &str, params: &Value) -> Result<Value, String> {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
+        loop {
+            let mut line = String::new();
+            let read = self.reader.read_line(&mut line).map_err(|error| format!("{method}: {error}"))?;
+            if read == 0 {
+                return Err(format!("{method}: the relay closed the connection"));
+            }
+            let message: Value = serde_json::from_str(&line).map_err(|error| format!("{method}: {error}"))?;
+            if message.get("id") != Some(&json!(id)) {
+                continue;
+            }
+            return match message.get("result") {
+                Some(result) => Ok(result.clone()),
+                None => Err(format!("{method}: {line}")),
+            };
+        }
+    }
+
+    /// Calls a tool; its structured content comes back.
+    pub fn call(&mut self, tool: &str, arguments: &Value) -> Result<Value, String> {
+        let result = self.request("tools/call", &json!({"name": tool, "arguments": arguments}))?;
+        result
+            .get("structuredContent")
+            .cloned()
+            .ok_or_else(|| format!("{tool}: no structured content: {result}"))
+    }
+
+    /// The names of all tools.
+    pub fn tools(&mut self) -> Result<Vec<String>, String> {
+        let result = self.request("tools/list", &json!({}))?;
+        let tools = result.get("tools").and_then(Value::as_array).cloned().unwrap_or_default();
+        Ok(tools.iter().filter_map(|tool| tool.get("name")?.as_str().map(str::to_owned)).collect())
+    }
+
+    fn send(&mut self, message: &Value) -> Result<(), String> {
+        let line = format!("{message}\n");
+        self.reader.get_mut().write_all(line.as_bytes()).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,5 @@
+//! Bad input: each gives one clear error that names the thing and the mend, the rest goes on, nothing is lost.
+
+mod documents;
+mod requests;
+mod servers;

@@ -1,0 +1,114 @@
+//! The clients of the table, and how each is started: a script, or a command per request.
+
+use crate::cells::Cell;
+use harness::daemon::Daemon;
+use harness::mcp::{LEGACY, MODERN};
+use harness::run::{Outcome, run_with_input};
+use harness::{parts, programs};
+use serde_json::{Value, json};
+use std::process::Command;
+use std::time::Duration;
+
+const CLIENT_LIMIT: Duration = Duration::from_secs(300);
+
+/// How a client is started.
+pub enum Start {
+    /// `python_client.py` in this mode.
+    Python(&'static str),
+    /// `typescript_client.mjs`.
+    TypeScript,
+    /// The Inspector's command line in this era.
+    Inspector(&'static str),
+}
+
+/// One row of the table.
+pub struct Client {
+    /// How the row is called.
+    pub name: &'static str,
+    /// The revision it must end up with.
+    pub version: &'static str,
+    /// How it is started.
+    pub start: Start,
+}
+
+/// All rows.
+pub const CLIENTS: [Client; 6] = [
+    Client { name: "Python mcp 2.3, legacy", version: LEGACY, start: Start::Python("legacy") },
+    Client { name: "Python mcp 2.3, auto", version: MODERN, start: Start::Python("auto") },
+    Client { name: "Python mcp 2.3, modern", version: MODERN, start: Start::Python("2026-07-28") },
+    Client { name: "TypeScript SDK 1.32", version: LEGACY, start: Start::TypeScript },
+    Client { name: "Inspector 2.12, legacy", version: LEGACY, start: Start::Inspector("legacy") },
+    Client { name: "Inspector 2.12, modern", version: MODERN, start: Start::Inspector("modern") },
+];
+
+/// Lets a client visit these cells; one object per cell.
+pub fn visit(client: &Client, daemon: &Daemon, cells: &[&Cell]) -> Vec<Value> {
+    match client.start {
+        Start::Python(mode) => script(daemon, cells, |job| {
+            let mut command = Command::new(parts::python_bin("python"));
+            command.arg(programs::checkout().join("tests/clients/python_client.py")).arg(job).arg(mode);
+            command
+        }),
+        Start::TypeScript => script(daemon, cells, |job| {
+            let mut command = Command::new("node");
+            command.arg(programs::checkout().join("tests/clients/typescript_client.mjs")).arg(job);
+            command.arg(parts::part("npm/node_modules"));
+            command
+        }),
+        Start::Inspector(era) => cells.iter().map(|cell| inspect(daemon, cell, era)).collect(),
+    }
+}
+
+fn script(daemon: &Daemon, cells: &[&Cell], command: impl Fn(&std::path::Path) -> Command) -> Vec<Value> {
+    let url = format!("http://{}", daemon.endpoint().address);
+    let cells: Vec<Value> = cells.iter().map(|cell| cell.job()).collect();
+    let job = json!({"url": url, "token": daemon.endpoint().token, "cells": cells});
+    let file = daemon.scratch.write("job.json", &job.to_string());
+    let outcome = run_with_input(command(&file).env("HOME", daemon.scratch.join("home")), "", CLIENT_LIMIT);
+    let lines: Vec<Value> =
+        outcome.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(!lines.is_empty(), "the client said nothing: {outcome:?}");
+    lines
+}
+
+/// Two runs of the Inspector: list, then call.
+fn inspect(daemon: &Daemon, cell: &Cell, era: &str) -> Value {
+    let listed = inspector(daemon, cell, era, &["tools/list"]);
+    let tools = parsed(&listed).and_then(|answer| answer["tools"].as_array().map(Vec::len));
+    let arguments = cell.arguments.to_string();
+    let called = inspector(
+        daemon,
+        cell,
+        era,
+        &["tools/call", "--tool-name", &cell.tool, "--tool-args-json", &arguments],
+    );
+    let (Some(tools), Some(result)) = (tools, parsed(&called)) else {
+        return json!({"server": cell.name(), "error": format!("{listed:?} {called:?}")});
+    };
+    let blocks = result["content"].as_array().cloned().unwrap_or_default();
+    let text: Vec<&str> = blocks.iter().filter_map(|block| block["text"].as_str()).collect();
+    json!({
+        "server": cell.name(),
+        "tools": tools,
+        "text": text.join("\n"),
+        "is_error": result["isError"] == true,
+    })
+}
+
+fn inspector(daemon: &Daemon, cell: &Cell, era: &str, method: &[&str]) -> Outcome {
+    let url = format!("http://{}{}", daemon.endpoint().address, cell.path());
+    let mut command = Command::new(parts::node_22());
+    command.arg(parts::npm_bin("mcp-inspector")).args(["--cli", "--server-url", &url, "--transport", "http"]);
+    command.args(["--format", "json", "-q", "--protocol-era", era, "--method"]).args(method);
+    if let Some(token) = daemon.endpoint().token {
+        command.args(["--header", &format!("Authorization: Bearer {token}"), "--stored-auth-only"]);
+    }
+    command.env("HOME", daemon.scratch.join("home"));
+    run_with_input(&mut command, "", CLIENT_LIMIT)
+}
+
+/// The result in what the Inspector printed: bare, or below `result`.
+fn parsed(outcome: &Outcome) -> Option<Value> {
+    let value: Value = serde_json::from_str(outcome.stdout.trim()).ok()?;
+    Some(value.get("result").cloned().unwrap_or(value))
+}

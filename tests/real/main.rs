@@ -1,0 +1,108 @@
+//! Real servers from npm and PyPI behind the daemon, driven by real clients, in each era: the table server × client.
+//!
+//! Each cell is one conversation: negotiate, list, call one tool. A cell that cannot apply is named with its reason.
+
+mod cells;
+mod clients;
+
+use cells::{Cell, SERVERS, Seen};
+use clients::{CLIENTS, Client};
+use harness::configuration::Configuration;
+use harness::daemon::Daemon;
+use harness::parts;
+use harness::scratch::Scratch;
+use std::process::Command;
+
+/// Cells that cannot apply: server, client, why.
+const CANNOT_APPLY: [(&str, &str, &str); 0] = [];
+
+fn configuration(scratch: &Scratch) -> Configuration {
+    let work = scratch.folder("work", 0o777);
+    std::fs::write(work.join("hello.txt"), "hello from a file").unwrap();
+    let git = |arguments: &[&str]| {
+        let done =
+            Command::new("git").args(arguments).current_dir(&work).env("HOME", &work).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    git(&["init", "--quiet", "--initial-branch=main", "."]);
+    git(&[
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.com",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "-m",
+        "first",
+    ]);
+    let work = work.display().to_string();
+    let npm = parts::part("npm/node_modules").display().to_string();
+    let python = parts::part("python").display().to_string();
+    let node = |more: &str| format!("{{extends: node, filesystem: {{read: [{npm}]{more}}}}}");
+    let snake = |more: &str| format!("{{extends: python, filesystem: {{read: [{python}{more}]}}}}");
+    let npm_server = |name: &str| parts::npm_bin(&format!("mcp-server-{name}"));
+    let python_server = |name: &str| parts::python_bin(&format!("mcp-server-{name}"));
+    Configuration::new()
+        .server("everything", &npm_server("everything"), &["stdio"], &node(""), "")
+        .server("files", &npm_server("filesystem"), &[&work], &node(&format!(", write: [{work}]")), "")
+        .server(
+            "memory",
+            &npm_server("memory"),
+            &[],
+            &node(""),
+            "env: {MEMORY_FILE_PATH: /state/memory.json}",
+        )
+        .server("thinking", &npm_server("sequential-thinking"), &[], &node(""), "")
+        .server("time", &python_server("time"), &["--local-timezone", "Europe/Berlin"], &snake(""), "")
+        .server("git", &python_server("git"), &["--repository", &work], &snake(&format!(", {work}")), "")
+        .server("fetch", &python_server("fetch"), &[], &snake(""), "")
+}
+
+fn daemon() -> Daemon {
+    let scratch = Scratch::new();
+    let configuration = configuration(&scratch);
+    scratch.write("config.yaml", &configuration.text(&scratch.mark()));
+    Daemon::start_in(scratch, &[])
+}
+
+fn reason_it_cannot_apply(cell: &Cell, client: &Client) -> Option<&'static str> {
+    let found = CANNOT_APPLY.iter().find(|(server, name, _)| *server == cell.server && *name == client.name);
+    found.map(|(_, _, reason)| *reason)
+}
+
+#[test]
+fn every_real_server_works_with_every_real_client_in_every_era() {
+    let daemon = daemon();
+    for server in SERVERS {
+        let status = daemon.server_status(server);
+        assert_eq!(status["state"], "ready", "{server}: {}", daemon.story());
+    }
+    let cells = cells::all(&daemon.scratch);
+    let mut broken = Vec::new();
+    println!("{:<28}{}", "", cells.iter().map(|cell| format!("{:<12}", cell.name())).collect::<String>());
+    for client in &CLIENTS {
+        let applying: Vec<&Cell> =
+            cells.iter().filter(|cell| reason_it_cannot_apply(cell, client).is_none()).collect();
+        let seen = clients::visit(client, &daemon, &applying);
+        let mut row = format!("{:<28}", client.name);
+        for cell in &cells {
+            let verdict = match (reason_it_cannot_apply(cell, client), Seen::of(&seen, cell)) {
+                (Some(_), _) => "n/a".to_owned(),
+                (None, seen) => match seen.problem(cell, client) {
+                    None => format!("ok {}", seen.tools),
+                    Some(problem) => {
+                        broken.push(format!("{} with {}: {problem}", cell.name(), client.name));
+                        "BROKEN".to_owned()
+                    }
+                },
+            };
+            row.push_str(&format!("{verdict:<12}"));
+        }
+        println!("{row}");
+    }
+    for (server, client, reason) in CANNOT_APPLY {
+        println!("cannot apply: {server} with {client}: {reason}");
+    }
+    assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), daemon.story());
+}
