@@ -2,11 +2,13 @@
 
 use crate::support::plans::{Home, plan, shell};
 use crate::support::running::{Launcher, alive, eventually, everyone};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use only1mcp_wire::{Exit, RefusalCode, Reply, ServerPlan};
+use std::os::fd::AsFd;
 
 /// Ignores SIGTERM and the end of its input, and leaves a grandchild in a session of its own.
-fn stubborn(marker: &str) -> ServerPlan {
+pub fn stubborn(marker: &str) -> ServerPlan {
     let script = format!(
         "trap '' TERM HUP INT; (setsid sh -c 'trap \"\" TERM HUP; exec -a {marker} sleep 1000' &) ; \
          echo up; while :; do exec -a {marker} sleep 1000; done"
@@ -14,7 +16,7 @@ fn stubborn(marker: &str) -> ServerPlan {
     plan("stubborn", "/usr/bin/bash", &["bash", "-c", &script.replace("sh -c", "bash -c")])
 }
 
-fn marker(of: &str) -> String {
+pub fn marker(of: &str) -> String {
     format!("only1mcp-{of}-{}", std::process::id())
 }
 
@@ -32,6 +34,9 @@ fn a_server_that_listens_to_sigterm_ends_by_it() {
         let server = proxy.spawn("plain").unwrap();
         assert_eq!(proxy.stop(&server, 10_000), Reply::Stopping);
         assert_eq!(proxy.exit(server.spawned.instance), Exit::Signal(15), "{who:?}");
+        // Its pidfd, which the proxy holds, tells the same.
+        let mut ended = [PollFd::new(server.pidfd.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut ended, PollTimeout::ZERO), Ok(1));
     }
 }
 
@@ -66,6 +71,23 @@ fn nothing_is_left_when_the_launcher_is_killed() {
         launcher.process.kill().unwrap();
         launcher.process.wait().unwrap();
         eventually("nothing is left", || alive(&marker) == 0);
+    }
+}
+
+#[test]
+fn nothing_is_left_when_the_supervisor_is_killed() {
+    for who in everyone() {
+        let marker = marker("supervisor");
+        let home = Home::new(vec![stubborn(&marker)]);
+        let supervisor = ["/bin/sh", "-c", "\"$@\" & wait", "supervisor"];
+        let mut launcher = Launcher::start_within(&supervisor, who, home, &[]);
+        let mut proxy = launcher.proxy();
+        assert_eq!(proxy.spawn("stubborn").unwrap().hear(), "up");
+        let own = launcher.home.path.join("state").to_str().unwrap().to_owned();
+        eventually("all run", || alive(&marker) == 2 && alive(&own) == 2);
+        launcher.process.kill().unwrap();
+        launcher.process.wait().unwrap();
+        eventually("nothing is left", || alive(&marker) == 0 && alive(&own) == 0);
     }
 }
 

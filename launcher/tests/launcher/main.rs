@@ -11,6 +11,8 @@
 
 mod ending;
 mod launching;
+mod minimal;
+mod reading;
 mod support;
 mod walls;
 mod wire;
