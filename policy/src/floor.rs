@@ -56,7 +56,7 @@ const WIDE_WRITE: [&str; 11] =
 /// What starts programs or is trusted by the system, below directories that may otherwise be written.
 const SYSTEM_STATE: [&str; 4] = ["/var/spool/cron", "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/systemd"];
 /// Directories of the sandbox itself.
-const INSIDE: [&str; 3] = ["/state", "/opt/only1mcp", "/opt/only1mcp-servers"];
+const INSIDE: [&str; 2] = ["/state", "/opt/only1mcp"];
 /// Secrets in a home directory.
 const HOME_SECRETS: [&str; 17] = [
     ".ssh",

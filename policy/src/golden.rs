@@ -84,10 +84,10 @@ fn findings_read_as_the_golden_file_says() {
 
 #[test]
 fn an_explanation_reads_as_the_golden_file_says() {
-    let (checked, mut findings) = run(&host(), "/etc/only1mcp/config.yaml", GOOD, &[("work", POLICY)]);
+    let (checked, findings) = run(&host(), "/etc/only1mcp/config.yaml", GOOD, &[("work", POLICY)]);
     assert!(!findings.has_errors(), "{}", findings.to_text());
     let server = checked.servers.iter().find(|server| server.name.as_str() == "app").unwrap();
-    let explanation = explain(server, &plan(server, &mut findings));
+    let explanation = explain(server, &plan(server));
     compare("explain.txt", &explanation.to_text());
     compare("explain.json", &serde_json::to_string_pretty(&explanation).unwrap());
 }
@@ -117,9 +117,8 @@ fn the_schema_reads_as_the_golden_file_says() {
 
 #[test]
 fn the_table_of_system_calls_reads_as_the_golden_file_says() {
-    let mut findings = Findings::default();
     let mut text = String::new();
-    for group in crate::system_calls::groups(&mut findings) {
+    for group in crate::system_calls::groups() {
         for call in &group.calls {
             let number = crate::system_calls::number(call).unwrap();
             text.push_str(&format!("{number:>4} {call:<24} {}\n", group.name));

@@ -13,8 +13,8 @@ use crate::limits::{PROGRAM_HEAD_BYTES, SHEBANG_DEPTH_MAX};
 use crate::path::{self, Way, follow, is_within, join, name, parent};
 use head::Head;
 
-/// Where programs of our own stand inside. `/opt/only1mcp` itself is the launcher's, for its init.
-pub const OWN_PROGRAMS: &str = "/opt/only1mcp-servers";
+/// Where programs of our own stand inside, beside the launcher's init.
+pub const OWN_PROGRAMS: &str = "/opt/only1mcp";
 /// Programs of our own that a configuration may name.
 pub const OWN_PROGRAM_NAMES: [&str; 2] = ["only1mcp-probe", "only1mcp-builtin"];
 

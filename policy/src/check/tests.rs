@@ -12,6 +12,7 @@ fn host() -> Tree {
         .file("/usr/bin/node", ELF)
         .link("/bin", "usr/bin")
         .device("/dev/null")
+        .plain("/var/lib/only1mcp/credentials/t", "")
         .plain("/etc/ld.so.cache", "")
         .plain("/usr/share/zoneinfo/Europe/Berlin", "")
         .link("/etc/localtime", "/usr/share/zoneinfo/Europe/Berlin")
@@ -72,7 +73,7 @@ fn only_server(run: &Run) -> &Server {
 }
 
 fn binds(run: &Run) -> Vec<Bind> {
-    plan::plan(only_server(run), &mut Findings::default()).binds
+    plan::plan(only_server(run)).binds
 }
 
 #[test]
@@ -84,18 +85,18 @@ fn the_built_in_configuration_has_no_findings_and_two_servers() {
 }
 
 #[test]
-fn a_plan_set_comes_back_from_its_bytes() {
-    let mut run = run(BUILT_IN);
-    let set = plan::plan_set(&run.checked, vec!["config.yaml".into()], &mut run.findings).unwrap();
-    let again = PlanSet::from_bytes(&set.to_bytes()).unwrap();
-    assert_eq!(again, set);
+fn a_plan_set_holds_every_server_by_name_and_what_to_watch() {
+    let run = run(BUILT_IN);
+    let bytes = plan::plan_set(&run.checked, vec!["config.yaml".into()], &run.findings).unwrap();
+    let again = PlanSet::from_bytes(&bytes).unwrap();
+    assert_eq!(again.servers[0], plan::plan(&run.checked.servers[1]));
     assert_eq!(again.servers[0].name.as_str(), "notes");
     assert!(again.inputs.contains(&"/etc/ld.so.cache".to_owned()), "{:?}", again.inputs);
 }
 
 #[test]
 fn a_digest_changes_with_the_plan_and_only_with_it() {
-    let digest = |config: &str| plan::plan(only_server(&run(config)), &mut Findings::default()).digest;
+    let digest = |config: &str| plan::plan(only_server(&run(config))).digest;
     let base = digest("servers: [{id: a, command: node, policy: node}]");
     assert_eq!(base, digest("# a remark\nservers:\n- policy: node\n  command: node\n  id: a\n"));
     assert_ne!(base, digest("servers: [{id: a, command: node, policy: node, args: [x]}]"));
@@ -345,7 +346,7 @@ fn listening_beyond_this_machine_is_warned_of_and_names_are_refused() {
 #[test]
 fn mounts_and_rules_say_the_same() {
     let run = with_policy("extends: jvm\nfilesystem: {read: [/data/in], write: [/data/out]}\n");
-    let plan = plan::plan(only_server(&run), &mut Findings::default());
+    let plan = plan::plan(only_server(&run));
     for bind in plan.binds.iter().filter(|bind| !bind.target.starts_with("/data/out/")) {
         let rule = plan.rules.iter().find(|rule| rule.path == bind.target).unwrap();
         assert_eq!((rule.write, rule.execute), (bind.writable, bind.executable), "{}", bind.target);
@@ -369,7 +370,7 @@ fn y15_a_narrower_policy_never_allows_more() {
     for (narrow, wide) in pairs {
         let plan_of = |policy: &str| {
             let run = with_policy(&format!("extends: node\n{policy}\n"));
-            plan::plan(only_server(&run), &mut Findings::default())
+            plan::plan(only_server(&run))
         };
         let (narrow, wide) = (plan_of(narrow), plan_of(wide));
         for bind in &narrow.binds {
@@ -389,4 +390,95 @@ fn an_empty_configuration_is_a_configuration() {
     let run = run("");
     assert_eq!(said(&run), "");
     assert!(run.checked.servers.is_empty());
+}
+
+#[test]
+fn a_credential_that_is_not_there_is_warned_of() {
+    let run = run(
+        "servers: [{id: a, command: node, env: {A: {credential: t}, B: {credential: u}}, policy: node}]\n",
+    );
+    let text = said(&run);
+    assert_eq!(text.matches("warning:").count(), 1, "{text}");
+    assert!(
+        text.contains("no credential `u` yet") && text.contains("/var/lib/only1mcp/credentials/u"),
+        "{text}"
+    );
+}
+
+/// A virtual environment in `/srv/venv`, and a policy.
+fn run_venv(grants: &str) -> Run {
+    let tree = host()
+        .file("/usr/bin/python3", ELF)
+        .plain("/srv/venv/pyvenv.cfg", "home = /usr/bin\n")
+        .link("/srv/venv/bin/python", "/usr/bin/python3")
+        .dir("/srv/venv/lib");
+    let policy = format!("extends: python\nfilesystem: {{{grants}}}\n");
+    let config = "servers: [{id: a, command: /srv/venv/bin/python, policy: p}]\n";
+    run_on(&tree, config, &[("p", &policy)])
+}
+
+#[test]
+fn a_program_cannot_be_made_writable_by_a_grant_nor_unexecutable() {
+    for write in ["/srv/venv", "/srv/venv/lib"] {
+        let run = run_venv(&format!("write: [{write}]"));
+        assert!(said(&run).contains("it belongs to the virtual environment"), "{}", said(&run));
+    }
+    let executable =
+        |run: &Run| binds(run).iter().find(|bind| bind.target == "/srv/venv").unwrap().executable;
+    assert!(executable(&run_venv("read: [/srv/venv]")));
+    assert!(executable(&run_venv("read: [/srv/venv/lib]")));
+}
+
+#[test]
+fn a_program_below_a_writable_directory_stays_read_only_and_is_warned_of() {
+    let tree = host().file("/data/out/tool", ELF);
+    let config = "servers: [{id: a, command: /data/out/tool, policy: p}]\n";
+    let run = run_on(&tree, config, &[("p", "extends: native\nfilesystem: {write: [/data/out]}\n")]);
+    assert!(
+        said(&run).contains("warning: policies/p.yaml:2:22: /data/out/tool is executed"),
+        "{}",
+        said(&run)
+    );
+    let binds = binds(&run);
+    let tool = binds.iter().position(|bind| bind.target == "/data/out/tool").unwrap();
+    let directory = binds.iter().position(|bind| bind.target == "/data/out").unwrap();
+    assert!(directory < tool && !binds[tool].writable && binds[tool].executable);
+}
+
+/// A small generator of random numbers: the same ones in every run.
+fn random(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*state >> 33).unwrap()
+}
+
+#[test]
+fn damaged_documents_never_end_the_program_and_every_finding_says_what_to_do() {
+    let good = include_str!("../../golden/bad.yaml");
+    let pieces = [
+        "\0", "&a ", "*a", "!x ", "- ", ": ", "{", "]", "\"", "'", "|\n", "\t", "---\n", "<<: ", "é", "${",
+        "\n", "#",
+    ];
+    let mut state = 7;
+    for _ in 0..400 {
+        let mut text: Vec<char> = good.chars().collect();
+        for _ in 0..=random(&mut state) % 4 {
+            let at = random(&mut state) % text.len();
+            let end = (at + random(&mut state) % 9).min(text.len());
+            text.splice(at..end, pieces[random(&mut state) % pieces.len()].chars());
+        }
+        let text: String = text.into_iter().collect();
+        for name in ["config.yaml", "config.toml"] {
+            let mut findings = Findings::default();
+            let source = Source { path: name.into(), text: text.clone() };
+            if let Some(node) = document::read(&source, &mut findings) {
+                let _ = config::read(&node, &mut findings);
+            }
+            assert!(
+                findings
+                    .sorted()
+                    .iter()
+                    .all(|finding| !finding.help.is_empty() && !finding.message.is_empty())
+            );
+        }
+    }
 }

@@ -49,7 +49,7 @@ fn a_program_of_the_system_needs_nothing_more() {
 #[test]
 fn a_program_of_our_own_is_bound_alone() {
     let found = run(&host(), "only1mcp-probe").unwrap();
-    assert_eq!(found.program, "/opt/only1mcp-servers/only1mcp-probe");
+    assert_eq!(found.program, "/opt/only1mcp/only1mcp-probe");
     assert_eq!(sources(&found), ["/prog/only1mcp-probe"]);
     assert!(run(&host(), "only1mcp-builtin").unwrap_err().contains("/prog/only1mcp-builtin does not exist"));
 }

@@ -112,6 +112,7 @@ pub const NUMBERS: &[(&str, libc::c_long)] = &[
     ("rt_sigsuspend", libc::SYS_rt_sigsuspend),
     ("sigaltstack", libc::SYS_sigaltstack),
     ("utime", libc::SYS_utime),
+    ("mknod", libc::SYS_mknod),
     ("personality", libc::SYS_personality),
     ("statfs", libc::SYS_statfs),
     ("fstatfs", libc::SYS_fstatfs),
@@ -174,6 +175,7 @@ pub const NUMBERS: &[(&str, libc::c_long)] = &[
     ("fchownat", libc::SYS_fchownat),
     ("futimesat", libc::SYS_futimesat),
     ("newfstatat", libc::SYS_newfstatat),
+    ("mknodat", libc::SYS_mknodat),
     ("unlinkat", libc::SYS_unlinkat),
     ("renameat", libc::SYS_renameat),
     ("linkat", libc::SYS_linkat),
@@ -237,8 +239,6 @@ pub const NUMBERS: &[(&str, libc::c_long)] = &[
 
 /// Calls that no group may ever name: they reach out of a sandbox, or change what it is.
 pub const NEVER: &[&str] = &[
-    "mknod",
-    "mknodat",
     "ptrace",
     "process_vm_readv",
     "process_vm_writev",

@@ -1,7 +1,7 @@
 //! Which files are opened, on real ones in a directory of their own.
 
 use super::*;
-use nix::sys::stat::Mode;
+use nix::sys::stat;
 use nix::unistd::mkfifo;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn set_mode(path: &Path, mode: u32) {
 
 fn open_it(path: &str) -> Result<String, String> {
     let mut findings = Findings::default();
-    match open(path, &Owners::new(None), &mut findings) {
+    match open(path, &Owners::new(None, Mode::User), &mut findings) {
         Ok(source) => Ok(source.text),
         Err(_) => Err(findings.to_text()),
     }
@@ -86,7 +86,7 @@ fn y09_files_of_somebody_else_are_refused() {
     let folder = Folder::new("owner");
     let path = folder.file("c.yaml", b"");
     let mut findings = Findings::default();
-    assert!(open(&path, &Owners::new(Some(4_000_000)), &mut findings).is_err());
+    assert!(open(&path, &Owners::new(Some(4_000_000), Mode::User), &mut findings).is_err());
     assert!(findings.to_text().contains("belongs to uid"), "{}", findings.to_text());
 }
 
@@ -103,7 +103,7 @@ fn y09_only_regular_files_with_one_name_and_a_bounded_size_are_read() {
     assert!(open_it(&large).unwrap_err().contains("65537 bytes"));
 
     let pipe = folder.0.join("pipe");
-    mkfifo(&pipe, Mode::from_bits_truncate(0o600)).unwrap();
+    mkfifo(&pipe, stat::Mode::from_bits_truncate(0o600)).unwrap();
     assert!(open_it(pipe.to_str().unwrap()).unwrap_err().contains("not a regular file"));
     assert!(open_it(folder.0.to_str().unwrap()).unwrap_err().contains("not a regular file"));
 
@@ -120,4 +120,26 @@ fn y14_only_plain_names_are_policies() {
     {
         assert_eq!(policy_name(other), None, "{other}");
     }
+}
+
+#[test]
+fn what_the_launcher_of_root_mode_could_not_read_is_told_before_it_tries() {
+    if !nix::unistd::geteuid().is_root() {
+        // Anybody else's launcher runs as themselves.
+        assert_eq!(Owners::new(None, Mode::Root).launcher, Launcher::Ourselves);
+        return;
+    }
+    let folder = Folder::new("private");
+    let path = folder.file("sub/c.yaml", b"");
+    let open_as_root = || {
+        let mut findings = Findings::default();
+        let opened = open(&path, &Owners::new(None, Mode::Root), &mut findings).is_ok();
+        (opened, findings.to_text())
+    };
+    assert_eq!(open_as_root(), (true, String::new()));
+    set_mode(Path::new(&path), 0o600);
+    assert!(open_as_root().1.contains("help: chmod o+r"));
+    set_mode(Path::new(&path), 0o644);
+    set_mode(&folder.0.join("sub"), 0o700);
+    assert!(!open_as_root().0);
 }
