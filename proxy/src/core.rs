@@ -36,7 +36,7 @@ mod scripted;
 mod tests;
 
 use crate::exchange::{Answer, Caller, Endpoint, Exchange, ListKind, ServerEvent};
-use crate::limits::{EVENTS_MAX, FIRST_LIST_WAIT, STOP_GRACE};
+use crate::limits::{EVENTS_MAX, EXIT_REPORT_WAIT, FIRST_LIST_WAIT};
 use crate::mcp::envelope::Envelope;
 use crate::mcp::error::{CANCELLED, INVALID_REQUEST, RpcError};
 use crate::mcp::object::{Keys, Object};
@@ -113,7 +113,7 @@ impl Core {
     pub async fn stop(&self) {
         let catalogue = self.catalogue();
         catalogue.members.iter().for_each(|member| member.server.stop());
-        let deadline = Instant::now() + STOP_GRACE * 2;
+        let deadline = Instant::now() + EXIT_REPORT_WAIT;
         for member in &catalogue.members {
             let mut state = member.server.state();
             // Past the deadline the launcher ends what is left, as soon as we are gone.

@@ -56,8 +56,9 @@ pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
 pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
 /// How long a server may take to end after it was asked to.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
-/// How long we wait to learn how a server ended.
-pub const EXIT_REPORT_WAIT: Duration = Duration::from_millis(500);
+/// How long we wait to learn how a server ended, before it is started again: longer than [`STOP_GRACE`], so
+/// that two processes of one server never run at once.
+pub const EXIT_REPORT_WAIT: Duration = Duration::from_secs(4);
 /// How long the launcher may take to answer.
 pub const LAUNCHER_REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait before the launcher is connected to again.

@@ -151,8 +151,7 @@ async fn find(core: &Core, method: Method, name: &str) -> Result<(Arc<Catalogue>
     match look(&catalogue) {
         Some(target) => Ok((catalogue, target)),
         None => {
-            // A tool that is hidden is refused by name, so that nobody looks for a misspelling.
-            refused(&catalogue, method, name)?;
+            why_missing(&catalogue, method, name)?;
             Err(match method {
                 Method::ToolsCall => catalogue.unknown_tool(name),
                 _ => catalogue.unknown_prompt(name),
@@ -174,11 +173,19 @@ async fn wait_for_owner(core: &Core, catalogue: &Catalogue, name: &str) {
     }
 }
 
-fn refused(catalogue: &Catalogue, method: Method, name: &str) -> Result<(), RpcError> {
-    let (Method::ToolsCall, Some((server, tool))) = (method, split(name)) else { return Ok(()) };
-    match catalogue.members.iter().find(|member| member.name().as_str() == server) {
-        Some(member) => gate::check(&member.server, tool),
-        None => Ok(()),
+/// Says more than "unknown" where more is known, so that nobody looks for a misspelling: the tool is hidden,
+/// or its server has failed before its lists were seen.
+fn why_missing(catalogue: &Catalogue, method: Method, name: &str) -> Result<(), RpcError> {
+    let Some((server, rest)) = split(name) else { return Ok(()) };
+    let Some(member) = catalogue.members.iter().find(|member| member.name().as_str() == server) else {
+        return Ok(());
+    };
+    if method == Method::ToolsCall {
+        gate::check(&member.server, rest)?;
+    }
+    match member.server.failure() {
+        Some(error) if member.server.facts().is_none() => Err(error),
+        _ => Ok(()),
     }
 }
 

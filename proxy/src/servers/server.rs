@@ -1,9 +1,7 @@
 //! One configured server: started, greeted, watched and started again, and asked.
 
 use crate::exchange::Era;
-use crate::limits::{
-    EXIT_REPORT_WAIT, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE, STOP_GRACE, WAITING_MAX,
-};
+use crate::limits::{EXIT_REPORT_WAIT, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE, WAITING_MAX};
 use crate::mcp::error::{
     INTERNAL_ERROR, OUTCOME_UNKNOWN, OVERLOADED, RpcError, SERVER_UNAVAILABLE, TIMED_OUT,
 };
@@ -238,6 +236,8 @@ impl Server {
                 Greeting::Silent => {
                     tracing::info!(server = %self.name, "no answer to the probe; greeting a fresh process as legacy");
                     known = Some(Era::Legacy);
+                    drop(guard);
+                    connection.exit(EXIT_REPORT_WAIT).await;
                     continue;
                 }
                 Greeting::Failed(reason) => reason,
@@ -254,19 +254,27 @@ impl Server {
         self.state.send_replace(State::Ready(ready));
         tokio::select! {
             () = connection.closed() => {}
-            () = self.stopped.cancelled() => return connection.close("it was stopped"),
+            () = self.stopped.cancelled() => {
+                connection.close("it was stopped");
+                connection.exit(EXIT_REPORT_WAIT).await;
+                return;
+            }
         }
         self.state.send_replace(State::Restarting);
         self.restarts.fetch_add(1, Ordering::Relaxed);
         let reason: Arc<str> = describe_end(&connection, connection.reason()).await.into();
-        tracing::warn!(server = %self.name, %reason, "ended; starting it again");
+        tracing::warn!(server = %self.name, ?reason, "ended; starting it again");
         self.memory().last_error = Some(reason);
     }
 
     fn fail(&self, reason: &str) {
-        tracing::warn!(server = %self.name, %reason, "cannot be started");
         let reason: Arc<str> = reason.into();
-        self.memory().last_error = Some(reason.clone());
+        let before = self.memory().last_error.replace(reason.clone());
+        if before.as_ref() == Some(&reason) {
+            tracing::debug!(server = %self.name, ?reason, "still cannot be started");
+        } else {
+            tracing::warn!(server = %self.name, ?reason, "cannot be started; it is tried again from time to time");
+        }
         self.state.send_replace(State::Failed(reason));
     }
 
@@ -300,6 +308,15 @@ impl Server {
             },
             Ok(Err(_)) => Err(self.unavailable("it was stopped")),
             Err(_) => Err(self.unavailable("it has not started in time")),
+        }
+    }
+
+    /// Why it cannot be asked now, if it has failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<RpcError> {
+        match &*self.state.borrow() {
+            State::Failed(reason) => Some(self.unavailable(reason)),
+            _ => None,
         }
     }
 
@@ -402,7 +419,7 @@ impl Drop for CloseOnDrop {
 
 /// Why a process ended, how, and what it said last on its standard error.
 async fn describe_end(connection: &Connection, reason: &str) -> String {
-    let exit = connection.exit(EXIT_REPORT_WAIT.min(STOP_GRACE)).await;
+    let exit = connection.exit(EXIT_REPORT_WAIT).await;
     let mut text = reason.to_owned();
     match exit {
         Some(Exit::Status(status)) => text.push_str(&format!("; it ended with status {status}")),

@@ -69,6 +69,44 @@ async fn a_read_in_the_hands_of_a_dying_server_is_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_calls_only_the_one_the_server_began_to_read_has_an_unknown_outcome() {
+    let fixture = Fixture::new(Legacy);
+    let inner = fixture.clone();
+    let deaf = script(move |mut wire| {
+        let inner = inner.clone();
+        async move {
+            while let Some(message) = wire.read().await {
+                let is_last = wire.process == 1 && message["method"] == "resources/templates/list";
+                inner.hear(&mut wire, message).await;
+                if is_last {
+                    // Reads nothing more, and dies.
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    return Exit::OutOfMemory;
+                }
+            }
+            Exit::Status(0)
+        }
+    });
+    let bench = Bench::start(&[("one", deaf)]).await;
+    let big = json!({"name": "echo", "arguments": {"fills the pipe": "x".repeat(400_000)}});
+    let small = json!({"name": "echo", "arguments": {}});
+    let (first, second) = tokio::join!(
+        bench.ask("one", Legacy, "tools/call", big),
+        bench.ask("one", Legacy, "tools/call", small)
+    );
+    assert_eq!(first["error"]["code"], OUTCOME_UNKNOWN);
+    assert!(second["result"].is_object(), "{second}");
+    assert_eq!(fixture.heard("tools/call").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_of_a_server_that_never_ran_is_not_called_unknown() {
+    let bench = Bench::start(&[("one", script(|_| async { Exit::Status(3) }))]).await;
+    let answer = bench.ask("", Legacy, "tools/call", json!({"name": "one__echo"})).await;
+    assert_eq!(answer["error"]["code"], SERVER_UNAVAILABLE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_era_is_found_out_once_per_plan() {
     let fixture = Fixture::new(Legacy);
     let bench = Bench::start(&[("one", fixture.script())]).await;
