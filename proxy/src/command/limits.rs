@@ -8,6 +8,8 @@ pub const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 pub const BACK_OFF_MAX: Duration = Duration::from_secs(10);
 /// A worker that ran this long counts as well again.
 pub const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// From the first signal until a further one means: now.
+pub const STOP_AGAIN: Duration = Duration::from_secs(1);
 /// From the first signal until the proxy is killed.
 pub const STOP_PROXY: Duration = Duration::from_secs(8);
 /// From the first signal until everything is killed.
