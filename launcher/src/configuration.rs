@@ -13,7 +13,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use thiserror::Error;
 
-pub use compile::Compiler;
+pub use compile::{Compilation, Compiler};
 
 /// Why a configuration did not come into force.
 #[derive(Debug, Error)]
@@ -63,12 +63,12 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Has the configuration compiled, and takes it if it is sound.
+    /// Takes what the compiler printed, if it is sound.
     ///
     /// # Errors
     /// [`ConfigurationError`]; whatever was in force before should stay so.
-    pub fn read(compiler: &Compiler, generation: u64, sockets: Sockets) -> Result<Self, ConfigurationError> {
-        let set = PlanSet::from_bytes(&compiler.run()?)?;
+    pub fn accept(printed: &[u8], generation: u64, sockets: Sockets) -> Result<Self, ConfigurationError> {
+        let set = PlanSet::from_bytes(printed)?;
         let filters = set.servers.iter().map(|plan| accept(plan, sockets)).collect::<Result<_, _>>()?;
         Ok(Self { generation, set, filters })
     }
@@ -83,6 +83,12 @@ impl Configuration {
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &ServerName> {
         self.set.servers.iter().map(|plan| &plan.name)
+    }
+
+    /// Whether it is what the compiler printed.
+    #[must_use]
+    pub fn is(&self, printed: &[u8]) -> bool {
+        self.set.to_bytes() == printed
     }
 
     /// The files and directories it was made of.

@@ -22,6 +22,8 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 pub const KILL_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a change of the configuration must rest before it is read.
 pub const SETTLE_TIME: Duration = Duration::from_millis(200);
+/// How long changes may go on before the configuration is read in spite of them.
+pub const CHANGE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Bytes of the new root's own tmpfs: links, synthetic files and mount points.
 pub const ROOT_TMPFS_SIZE: &std::ffi::CStr = c"16m";
 /// Files of the new root's own tmpfs.

@@ -104,8 +104,12 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
         credentials: Credentials::open(&arguments.state_directory.join("credentials")),
         cgroups,
     };
-    let compiler =
-        Compiler { program_directory: arguments.program_directory.clone(), config: arguments.config.clone() };
+    let compiler = Compiler {
+        program_directory: arguments.program_directory.clone(),
+        state_directory: arguments.state_directory.clone(),
+        mode: arguments.mode,
+        config: arguments.config.clone(),
+    };
     Daemon::new(listener, machine, compiler).map_err(kernel("signalfd"))
 }
 

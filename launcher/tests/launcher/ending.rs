@@ -2,8 +2,10 @@
 
 use crate::support::plans::{Home, plan, shell};
 use crate::support::running::{Launcher, alive, eventually, everyone};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use only1mcp_wire::{Exit, RefusalCode, Reply, ServerPlan};
+use std::os::fd::AsFd;
 
 /// Ignores SIGTERM and the end of its input, and leaves a grandchild in a session of its own.
 fn stubborn(marker: &str) -> ServerPlan {
@@ -32,6 +34,9 @@ fn a_server_that_listens_to_sigterm_ends_by_it() {
         let server = proxy.spawn("plain").unwrap();
         assert_eq!(proxy.stop(&server, 10_000), Reply::Stopping);
         assert_eq!(proxy.exit(server.spawned.instance), Exit::Signal(15), "{who:?}");
+        // Its pidfd, which the proxy holds, tells the same.
+        let mut ended = [PollFd::new(server.pidfd.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut ended, PollTimeout::ZERO), Ok(1));
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod ending;
 mod launching;
+mod reading;
 mod support;
 mod walls;
 mod wire;

@@ -154,27 +154,3 @@ fn the_launcher_is_never_dumpable() {
         assert_eq!(std::fs::metadata(format!("/proc/{init}/environ")).unwrap().uid(), 0);
     }
 }
-
-#[test]
-fn without_a_sound_configuration_nothing_starts_and_the_log_says_why() {
-    for who in everyone() {
-        let home = Home::new(Vec::new());
-        home.compiler("echo 'error: config.yaml:1:1: no' >&2; exit 65");
-        let launcher = Launcher::start(who, home);
-        let refusal = launcher.proxy().spawn("any").err().unwrap();
-        assert_eq!(refusal.code, only1mcp_wire::RefusalCode::NoConfiguration);
-        assert!(launcher.log().contains("launcher: error: error: config.yaml:1:1: no"), "{}", launcher.log());
-    }
-}
-
-#[test]
-fn a_plan_that_breaks_the_floor_is_refused_whoever_printed_it() {
-    for who in everyone() {
-        let mut evil = shell("evil", "exit 0");
-        evil.system_calls = vec![u32::try_from(libc::SYS_ptrace).unwrap()];
-        let launcher = Launcher::start(who, Home::new(vec![evil]));
-        assert!(launcher.proxy().spawn("evil").is_err());
-        let line = "the plan of server \"evil\" is refused: system call 101 can never be granted";
-        assert!(launcher.log().contains(line), "{}", launcher.log());
-    }
-}

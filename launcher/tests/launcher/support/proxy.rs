@@ -103,7 +103,8 @@ impl Proxy {
     /// Starts a server of the generation in force.
     pub fn spawn(&mut self, name: &str) -> Result<Server, Refusal> {
         let server = ServerName::new(name).unwrap();
-        let request = Request::Spawn { server, generation: 1, partition: Partition::SHARED };
+        let request =
+            Request::Spawn { server, generation: self.machine.generation, partition: Partition::SHARED };
         match self.ask(&request) {
             (Reply::Spawned(spawned), descriptors) => {
                 let [stdin, stdout, stderr, pidfd] = descriptors.try_into().unwrap();
