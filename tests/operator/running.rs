@@ -1,7 +1,7 @@
 //! `start`, `status`, `call` and `doctor` with a running daemon, and without one.
 
 use harness::configuration::Configuration;
-use harness::daemon::{Daemon, command, places};
+use harness::daemon::{Daemon, clean, command, places};
 use harness::run;
 use harness::scratch::Scratch;
 use serde_json::Value;
@@ -23,6 +23,20 @@ fn the_start_screen_says_where_what_and_what_next() {
     );
     assert!(!daemon.log().contains(&token), "the token is in the log");
     assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn at_a_terminal_the_snippet_is_ready_to_use() {
+    let scratch = Scratch::new();
+    scratch.folder("home", 0o755);
+    let places = places(&scratch).join(" ");
+    let program = harness::programs::program("only1mcp").display().to_string();
+    let line = format!("timeout -s TERM 5 {program} start --listen 127.0.0.1:0 {places}");
+    let mut terminal = std::process::Command::new("script");
+    clean(&mut terminal, &scratch.join("home").display().to_string());
+    let outcome = run::run(terminal.args(["-qec", &line, "/dev/null"]));
+    let token = std::fs::read_to_string(scratch.join("state/token")).unwrap();
+    assert_eq!(outcome.stdout.contains(token.trim()), harness::is_root(), "{outcome:?}");
 }
 
 #[test]
