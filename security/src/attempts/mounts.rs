@@ -117,13 +117,14 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt {
         id: "F11",
         what: "make a device node",
-        wall: "seccomp, Landlock, no capabilities, nodev",
+        wall: "Landlock, no capabilities, nodev",
+        from_landlock: &[(1, Expected::all("EACCES"))],
         control: Control::Root,
         root_control: Control::Root,
-        twin: "write a file of its own",
+        twin: "make a named pipe",
         reference: "CAP_MKNOD in container defaults",
         run: make_device,
-        twin_run: twins::write_scratch,
+        twin_run: twins::named_pipe,
         ..BLANK
     },
     Attempt {
