@@ -4,6 +4,7 @@ mod text;
 
 use crate::check::server::Server;
 use crate::document::units::{show_duration, show_size};
+use crate::system_calls::numbers::NEVER;
 use crate::system_calls::{self, number};
 use crate::view::ToolRules;
 use only1mcp_wire::plan::{Bind, VariableValue};
@@ -37,6 +38,8 @@ pub struct Explanation {
     pub landlock: Vec<(String, String)>,
     /// Groups of system calls.
     pub system_calls: Vec<Group>,
+    /// System calls that no policy can grant.
+    pub never: Vec<String>,
     /// Where it may connect to.
     pub network: Vec<String>,
     /// Whether memory may be written and executed.
@@ -143,6 +146,7 @@ pub fn explain(server: &Server, plan: &ServerPlan) -> Explanation {
             .map(|rule| (rule.path.clone(), rights(rule.write, rule.execute)))
             .collect(),
         system_calls: groups(&plan.system_calls),
+        never: NEVER.iter().map(|&call| call.to_owned()).collect(),
         network: Vec::new(),
         jit: plan.jit,
         limits: limits(server, plan),

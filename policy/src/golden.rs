@@ -48,7 +48,7 @@ fn run(tree: &Tree, path: &str, config: &str, policies: &[(&str, &str)]) -> (Che
         policies: policies.collect(),
         files: tree,
         own: Own {
-            config_directory: Some("/etc/only1mcp".into()),
+            config: Some("/etc/only1mcp/config.yaml".into()),
             state_directory: "/var/lib/only1mcp".into(),
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],

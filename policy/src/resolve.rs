@@ -139,7 +139,15 @@ impl Search<'_> {
                 self.script(&way, into)?;
                 let next = if via_env { self.env(&way.real, &interpreter, into)? } else { interpreter };
                 into.chain.push(format!("{} is a script for {next}", way.real));
-                self.program(&next, depth + 1, into)?;
+                self.program(&next, depth + 1, into).map_err(|(message, help)| {
+                    // Once is enough, for the script that was named.
+                    let script = if depth == 0 {
+                        format!("{} is a script for {next}: ", way.real)
+                    } else {
+                        String::new()
+                    };
+                    (format!("{script}{message}"), help)
+                })?;
                 Ok(way.real)
             }
         }

@@ -9,7 +9,7 @@ use only1mcp_wire::plan::{Variable, VariableValue};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
-/// The effective configuration, redacted. Texts are quoted as JSON quotes them, which is YAML, too.
+/// The effective configuration, redacted. It is a configuration itself, but for what was left out.
 #[must_use]
 pub fn show(checked: &Checked) -> String {
     let proxy = json!({
@@ -83,7 +83,7 @@ fn write_value(out: &mut String, value: &Value, depth: usize) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let _ = write!(out, "{indent}{}:", plain_key(key));
+                let _ = write!(out, "{indent}{}:", inline(&json!(key)));
                 write_below(out, value, depth);
             }
         }
@@ -96,9 +96,31 @@ fn write_value(out: &mut String, value: &Value, depth: usize) {
             }
         }
         scalar => {
-            let _ = writeln!(out, "{indent}{scalar}");
+            let _ = writeln!(out, "{indent}{}", inline(scalar));
         }
     }
+}
+
+/// A value on one line.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::String(text) if is_plain(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        // JSON is YAML.
+        other => other.to_string(),
+    }
+}
+
+/// Whether YAML reads this text as itself without quotes, in every version and place.
+fn is_plain(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let quantity =
+        digits.len() < text.len() && !digits.is_empty() && digits.chars().all(|c| c.is_ascii_alphabetic());
+    let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '/'))
+        && text.chars().all(fits);
+    let old_boolean = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    (word || quantity) && !old_boolean.contains(&text.to_lowercase().as_str())
 }
 
 fn write_below(out: &mut String, value: &Value, depth: usize) {
@@ -111,18 +133,39 @@ fn write_below(out: &mut String, value: &Value, depth: usize) {
         out.push('\n');
         write_value(out, value, depth + 1);
     } else {
-        // Short lists and empty mappings on one line: JSON is YAML.
-        let _ = writeln!(out, " {value}");
+        let _ = writeln!(out, " {}", inline(value));
     }
 }
 
-/// A key that YAML reads as text even without quotes, else in quotes.
-fn plain_key(key: &str) -> String {
-    let plain = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let old_boolean = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
-    if plain && !old_boolean.contains(&key.to_lowercase().as_str()) {
-        key.to_owned()
-    } else {
-        json!(key).to_string()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_could_be_read_as_something_else_is_quoted() {
+        for plain in ["probe", "/usr/bin/x-1.2", "30s", "512MiB", "A", "server.py"] {
+            assert_eq!(inline(&json!(plain)), plain);
+        }
+        for text in [
+            "no",
+            "Yes",
+            "null",
+            "1",
+            "1.5",
+            "0x10",
+            "1e5",
+            "",
+            "a: b",
+            "- a",
+            "*",
+            "a#b",
+            "~",
+            "[x]",
+            "127.0.0.1:80",
+            "100%",
+        ] {
+            assert_eq!(inline(&json!(text)), format!("\"{text}\""));
+        }
+        assert_eq!(inline(&json!(["a", "b c", 3, true])), "[a, \"b c\", 3, true]");
     }
 }

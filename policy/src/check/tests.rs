@@ -41,7 +41,7 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
         policies,
         files: tree,
         own: Own {
-            config_directory: Some("/etc/only1mcp".into()),
+            config: Some("/etc/only1mcp/config.yaml".into()),
             state_directory: "/var/lib/only1mcp".into(),
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
@@ -114,7 +114,7 @@ fn y01_every_wrong_key_is_found_with_its_place() {
         text.contains("config.yaml:5:1: there is no key `proxi` here\nhelp: did you mean `proxy`?"),
         "{text}"
     );
-    assert!(text.contains("config.yaml:2:5: the server has no `command`"), "{text}");
+    assert!(text.contains("config.yaml:2:9: the server has no `command`"), "{text}");
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use super::Explanation;
 use std::fmt::Write as _;
 
+/// So many names fit on a line of a terminal.
+const CALLS_PER_LINE: usize = 6;
+
 impl Explanation {
     /// As text for a terminal.
     #[must_use]
@@ -68,6 +71,10 @@ impl Explanation {
         out.table(
             rows.iter().map(|(group, count)| [group.name.as_str(), count.as_str(), group.reason.as_str()]),
         );
+        out.line("  No policy can grant:");
+        for line in self.never.chunks(CALLS_PER_LINE) {
+            out.line(&format!("    {}", line.join(" ")));
+        }
         let jit = if self.jit { "may" } else { "may not" };
         out.line(&format!("  memory {jit} be written and executed at once, as just-in-time compilers need"));
         out.heading("Network");

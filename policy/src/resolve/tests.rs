@@ -19,7 +19,7 @@ fn host() -> Tree {
 
 fn own() -> Own {
     Own {
-        config_directory: Some("/home/ann/.config/only1mcp".into()),
+        config: Some("/home/ann/.config/only1mcp/config.yaml".into()),
         state_directory: "/home/ann/.local/state/only1mcp".into(),
         program_directory: "/prog".into(),
         homes: vec!["/home/ann".into()],

@@ -111,7 +111,7 @@ impl Arguments {
     /// Directories that no server may be given.
     pub fn own(&self, host: &Host) -> Own {
         Own {
-            config_directory: self.config.as_deref().map(|config| host.real(parent(config))),
+            config: self.config.as_deref().map(|config| host.real(config)),
             state_directory: host.real(&self.state_directory),
             program_directory: host.real(&self.program_directory),
             homes: host.homes(),
