@@ -3,8 +3,9 @@
 mod check;
 mod compile;
 
-use crate::confine::seccomp::{Filters, Sockets};
+use crate::confine::seccomp::Filters;
 use crate::limits::FINDINGS_BYTES_MAX;
+use crate::machine::Isolation;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use only1mcp_wire::{DecodeError, PlanSet, ServerName, ServerPlan};
@@ -67,9 +68,9 @@ impl Configuration {
     ///
     /// # Errors
     /// [`ConfigurationError`]; whatever was in force before should stay so.
-    pub fn accept(printed: &[u8], generation: u64, sockets: Sockets) -> Result<Self, ConfigurationError> {
+    pub fn accept(printed: &[u8], generation: u64, isolation: Isolation) -> Result<Self, ConfigurationError> {
         let set = PlanSet::from_bytes(printed)?;
-        let filters = set.servers.iter().map(|plan| accept(plan, sockets)).collect::<Result<_, _>>()?;
+        let filters = set.servers.iter().map(|plan| accept(plan, isolation)).collect::<Result<_, _>>()?;
         Ok(Self { generation, set, filters })
     }
 
@@ -119,9 +120,9 @@ impl Configuration {
     }
 }
 
-fn accept(plan: &ServerPlan, sockets: Sockets) -> Result<Filters, ConfigurationError> {
+fn accept(plan: &ServerPlan, isolation: Isolation) -> Result<Filters, ConfigurationError> {
     check::check(plan).map_err(|fault| ConfigurationError::Refused { server: plan.name.clone(), fault })?;
-    Filters::compile(plan, sockets)
+    Filters::compile(plan, isolation)
         .map_err(|cause| ConfigurationError::Filter { server: plan.name.clone(), cause })
 }
 

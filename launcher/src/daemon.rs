@@ -5,12 +5,12 @@
 mod reader;
 mod sources;
 
-use crate::configuration::{Compiler, Configuration};
-use crate::instances::{Instances, Phase};
+use crate::configuration::{Compilation, Compiler, Configuration};
+use crate::instances::{Instances, Phase, descendants};
 use crate::launch::Progress;
 use crate::limits::SHUTDOWN_GRACE;
 use crate::log;
-use crate::machine::Machine;
+use crate::machine::{Isolation, Machine};
 use crate::peer::{Peer, PeerError};
 use crate::requests::{self, Outcome};
 use crate::start::StartError;
@@ -21,6 +21,7 @@ use only1mcp_wire::message::FromLauncher;
 use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned};
 use reader::{News, Reader};
 use sources::Source;
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
@@ -54,13 +55,15 @@ impl Daemon {
         let mut signals = SigSet::empty();
         ENDING.into_iter().chain([Signal::SIGHUP]).for_each(|signal| signals.add(signal));
         signals.thread_block()?;
+        // Filters are compiled even where no server may be started, so that errors show.
+        let reader = Reader::new(compiler, machine.isolation.unwrap_or(Isolation::Namespaces));
         Ok(Self {
             machine,
             configuration: None,
             instances: Instances::default(),
             listener,
             signals: SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
-            reader: Reader::new(compiler),
+            reader,
             peer: None,
             connection: 0,
             ending: false,
@@ -265,12 +268,21 @@ impl Daemon {
         {
             log::warn(format_args!("the cgroup of {id} is not empty yet; the next start removes it"));
         }
+        if instance.process.isolation == Isolation::LandlockOnly {
+            descendants::end_orphans(&self.expected_children());
+        }
         // Whoever is told finds nothing of it any more, not even a descriptor here.
         drop(instance.process);
         if instance.owner != 0 {
             log::info(format_args!("server \"{}\" ({id}) ended: {exit:?}", instance.name));
             self.tell(instance.owner, &FromLauncher::Event(Event::Exited { instance: id, exit }), Vec::new());
         }
+    }
+
+    /// The children somebody waits for.
+    fn expected_children(&self) -> BTreeSet<u32> {
+        let servers = self.instances.iter().map(|(_, instance)| instance.process.child.pid);
+        servers.chain(self.reader.compilation.as_ref().map(Compilation::pid)).collect()
     }
 
     fn keep_deadlines(&mut self, now: Instant) {

@@ -32,3 +32,5 @@ pub const ROOT_TMPFS_INODES: &std::ffi::CStr = c"16384";
 pub const LOCKED_MEMORY_BYTES: u64 = 64 * 1024;
 /// `RLIMIT_SIGPENDING` of a server.
 pub const PENDING_SIGNALS: u64 = 1024;
+/// How often minimal mode looks for processes that were started while it killed others.
+pub const KILL_ROUNDS_MAX: usize = 64;

@@ -1,13 +1,16 @@
 //! From `main` to a daemon that can serve: sanitise what was inherited, give up root, find the walls.
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Degraded};
 use crate::cgroup;
 use crate::configuration::Compiler;
+use crate::confine::namespaces;
 use crate::credentials::Credentials;
 use crate::daemon::Daemon;
 use crate::kernel::{descriptors, filter, process};
-use crate::machine::{self, Machine};
+use crate::log;
+use crate::machine::{self, Isolation, Machine};
 use crate::pool::{Pool, PoolError};
+use crate::requests;
 use crate::state::StateDirectories;
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -93,8 +96,11 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     if arguments.mode != Mode::System {
         tie_to(supervisor)?;
     }
+    let isolation = isolation(arguments.degraded);
+    let minimal = arguments.mode == Mode::User && isolation == Some(Isolation::LandlockOnly);
     let machine = Machine {
-        mode: arguments.mode,
+        mode: if minimal { Mode::Minimal } else { arguments.mode },
+        isolation,
         landlock_abi: filter::landlock_abi(),
         own_process: process::open(std::process::id()).map_err(kernel("pidfd_open"))?,
         init: machine::init(&arguments.program_directory)
@@ -111,6 +117,32 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
         config: arguments.config.clone(),
     };
     Daemon::new(listener, machine, compiler).map_err(kernel("signalfd"))
+}
+
+/// Tries whether namespaces can be made here, and decides what to do if not.
+fn isolation(degraded: Degraded) -> Option<Isolation> {
+    let Err(errno) = namespaces::probe() else { return Some(Isolation::Namespaces) };
+    match degraded {
+        Degraded::Allow => {
+            log::warn(format_args!(
+                "this machine refuses user namespaces ({errno}): servers share it and its network namespace with \
+                 you, and only landlock, system call filters and resource limits hold them"
+            ));
+            // What a server leaves behind must come to us and not to init.
+            if let Err(errno) = prctl::set_child_subreaper(true) {
+                log::error(format_args!("cannot become the reaper of orphans: {errno}"));
+                return None;
+            }
+            Some(Isolation::LandlockOnly)
+        }
+        Degraded::Refuse => {
+            log::error(format_args!(
+                "this machine refuses user namespaces ({errno}): no server will be started"
+            ));
+            log::help(requests::advice_on_namespaces());
+            None
+        }
+    }
 }
 
 /// Nothing inherited counts but the socket, standard error and the environment.

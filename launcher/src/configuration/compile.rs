@@ -74,6 +74,11 @@ impl Compiler {
 }
 
 impl Compilation {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What to poll for input: its streams, and its end.
     pub fn polled(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let streams = [self.stdout.as_ref().map(AsFd::as_fd), self.stderr.as_ref().map(AsFd::as_fd)];

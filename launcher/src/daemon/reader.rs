@@ -1,8 +1,8 @@
 //! Reading the configuration: at the start, when a file of it changed, and at SIGHUP.
 
 use crate::configuration::{Compilation, Compiler, Configuration, ConfigurationError};
-use crate::confine::seccomp::Sockets;
 use crate::log;
+use crate::machine::Isolation;
 use crate::watch::Watch;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -22,6 +22,7 @@ pub enum News {
 #[derive(Debug)]
 pub struct Reader {
     compiler: Compiler,
+    isolation: Isolation,
     /// The files it was made of.
     pub watch: Option<Watch>,
     /// A compilation under way.
@@ -32,8 +33,8 @@ pub struct Reader {
 
 impl Reader {
     /// A reader that has read nothing.
-    pub fn new(compiler: Compiler) -> Self {
-        Self { compiler, watch: None, compilation: None, requested: None }
+    pub fn new(compiler: Compiler, isolation: Isolation) -> Self {
+        Self { compiler, isolation, watch: None, compilation: None, requested: None }
     }
 
     /// Reads for the first time, and waits for it: nobody is served yet.
@@ -105,7 +106,7 @@ impl Reader {
             if current.is_some_and(|current| current.is(&printed)) {
                 return Ok(None);
             }
-            Configuration::accept(&printed, generation, Sockets::OfItsNamespace).map(Some)
+            Configuration::accept(&printed, generation, self.isolation).map(Some)
         });
         match judged {
             Ok(None) => News::Same,

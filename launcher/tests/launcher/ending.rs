@@ -8,7 +8,7 @@ use only1mcp_wire::{Exit, RefusalCode, Reply, ServerPlan};
 use std::os::fd::AsFd;
 
 /// Ignores SIGTERM and the end of its input, and leaves a grandchild in a session of its own.
-fn stubborn(marker: &str) -> ServerPlan {
+pub fn stubborn(marker: &str) -> ServerPlan {
     let script = format!(
         "trap '' TERM HUP INT; (setsid sh -c 'trap \"\" TERM HUP; exec -a {marker} sleep 1000' &) ; \
          echo up; while :; do exec -a {marker} sleep 1000; done"
@@ -16,7 +16,7 @@ fn stubborn(marker: &str) -> ServerPlan {
     plan("stubborn", "/usr/bin/bash", &["bash", "-c", &script.replace("sh -c", "bash -c")])
 }
 
-fn marker(of: &str) -> String {
+pub fn marker(of: &str) -> String {
     format!("only1mcp-{of}-{}", std::process::id())
 }
 
@@ -71,6 +71,23 @@ fn nothing_is_left_when_the_launcher_is_killed() {
         launcher.process.kill().unwrap();
         launcher.process.wait().unwrap();
         eventually("nothing is left", || alive(&marker) == 0);
+    }
+}
+
+#[test]
+fn nothing_is_left_when_the_supervisor_is_killed() {
+    for who in everyone() {
+        let marker = marker("supervisor");
+        let home = Home::new(vec![stubborn(&marker)]);
+        let supervisor = ["/bin/sh", "-c", "\"$@\" & wait", "supervisor"];
+        let mut launcher = Launcher::start_within(&supervisor, who, home, &[]);
+        let mut proxy = launcher.proxy();
+        assert_eq!(proxy.spawn("stubborn").unwrap().hear(), "up");
+        let own = launcher.home.path.join("state").to_str().unwrap().to_owned();
+        eventually("all run", || alive(&marker) == 2 && alive(&own) == 2);
+        launcher.process.kill().unwrap();
+        launcher.process.wait().unwrap();
+        eventually("nothing is left", || alive(&marker) == 0 && alive(&own) == 0);
     }
 }
 

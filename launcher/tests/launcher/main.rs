@@ -11,6 +11,7 @@
 
 mod ending;
 mod launching;
+mod minimal;
 mod reading;
 mod support;
 mod walls;

@@ -37,36 +37,40 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
     pub fn start(who: Who, home: Home) -> Self {
+        Self::start_within(&[], who, home, &[])
+    }
+
+    /// Starts it by way of another program, which must execute what follows its own arguments.
+    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
+    pub fn start_within(wrapper: &[&str], who: Who, home: Home, flags: &[&str]) -> Self {
         let path = home.path.join("launch.sock");
         let listener =
             socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
         bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
         listen(&listener, Backlog::new(4).unwrap()).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
-        let program = env!("CARGO_BIN_EXE_only1mcp-launcher");
         let switch = who == Who::Person && nix::unistd::geteuid().is_root();
-        let mut command = if switch {
+        let uid = if switch { PERSON } else { nix::unistd::geteuid().as_raw() };
+        let id = uid.to_string();
+        let mut words: Vec<&str> = Vec::new();
+        if switch {
             // The person's own: state and what is in it.
             for owned in ["state", "state/credentials"] {
                 chown(home.path.join(owned), Some(PERSON), Some(PERSON)).unwrap();
             }
-            let mut command = Command::new("/usr/bin/setpriv");
-            let id = PERSON.to_string();
-            command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--", program]);
-            command
-        } else {
-            Command::new(program)
-        };
+            words.extend(["/usr/bin/setpriv", "--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+        }
+        words.extend(wrapper);
+        words.push(env!("CARGO_BIN_EXE_only1mcp-launcher"));
         let mode = if who == Who::Root { "root" } else { "user" };
         let log = File::create(home.path.join("log")).unwrap();
-        command.args(["--mode", mode, "--config", "builtin"]);
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["--mode", mode, "--config", "builtin"]).args(flags);
         command.arg("--state-dir").arg(home.path.join("state"));
         command.arg("--program-dir").arg(home.path.join("programs"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.fd_mappings(vec![FdMapping { parent_fd: listener, child_fd: 3 }]).unwrap();
-        let uid = if switch { PERSON } else { nix::unistd::geteuid().as_raw() };
         Self { home, process: command.spawn().unwrap(), uid }
     }
 
