@@ -8,13 +8,15 @@ use crate::credentials::Credentials;
 use crate::daemon::Daemon;
 use crate::kernel::{descriptors, filter, process};
 use crate::log;
-use crate::machine::{self, Isolation, Machine};
+use crate::machine::{Isolation, Machine};
 use crate::pool::{Pool, PoolError};
 use crate::requests;
 use crate::state::StateDirectories;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::socket::sockopt::{AcceptConn, SockType};
+use nix::sys::socket::{SockType as SocketKind, getsockopt};
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{Pid, getppid};
 use only1mcp_wire::Mode;
@@ -103,11 +105,11 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
         isolation,
         landlock_abi: filter::landlock_abi(),
         own_process: process::open(std::process::id()).map_err(kernel("pidfd_open"))?,
-        init: machine::init(&arguments.program_directory)
-            .map_err(|error| StartError::File("only1mcp-init".into(), error))?,
+        program_directory: arguments.program_directory.clone(),
         state: StateDirectories::open(&arguments.state_directory.join("servers"), pool)
             .map_err(|error| StartError::File("the state directory".into(), error))?,
-        credentials: Credentials::open(&arguments.state_directory.join("credentials")),
+        credentials: Credentials::open(&arguments.state_directory.join("credentials"))
+            .map_err(|error| StartError::File("the credentials directory".into(), error))?,
         cgroups,
     };
     let compiler = Compiler {
@@ -152,7 +154,12 @@ fn sanitise() -> Result<OwnedFd, StartError> {
     if threads != 1 {
         return Err(StartError::Threads);
     }
+    descriptors::fill_standard_streams().map_err(|errno| StartError::Kernel("standard streams", errno))?;
     let listener = descriptors::inherited(LISTENER).map_err(StartError::Listener)?;
+    let kind = getsockopt(&listener, SockType).map_err(StartError::Listener)?;
+    if kind != SocketKind::SeqPacket || !getsockopt(&listener, AcceptConn).map_err(StartError::Listener)? {
+        return Err(StartError::Listener(Errno::EPROTOTYPE));
+    }
     descriptors::close_from(LISTENER + 1).map_err(|errno| StartError::Kernel("close_range", errno))?;
     process::default_signals();
     // A peer or a reader of the log that went away is an error number, not the end.
