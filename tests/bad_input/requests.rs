@@ -64,7 +64,7 @@ fn cases(daemon: &Daemon) -> Vec<Case> {
             endpoint.modern("resources/read", &json!({"uri": "test://no"})),
             200,
             -32602,
-            "test://no",
+            "not found",
         ),
         ("unknown method", endpoint.modern("tools/destroy", &json!({})), 404, -32601, "tools/destroy"),
         (

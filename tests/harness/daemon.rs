@@ -16,8 +16,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 const READY_LIMIT: Duration = Duration::from_secs(45);
-/// Lines told of the beginning and of the end of a daemon's story.
-const STORY_LINES: usize = 60;
+/// Lines told of the beginning and of the end of a daemon's output.
+const STORY_LINES: usize = 50;
 const STOP_LIMIT: Duration = Duration::from_secs(25);
 
 /// Which of our own processes is meant.
@@ -242,14 +242,21 @@ impl Daemon {
     /// All that helps to understand a failure.
     #[must_use]
     pub fn story(&self) -> String {
-        let status = self.try_status().map_or_else(|| "none".to_owned(), |status| format!("{status:#}"));
-        let text = format!("--- out\n{}\n--- err\n{}\n--- status\n{status}", self.printed(), self.log());
-        let lines: Vec<&str> = text.lines().collect();
-        let (first, last) = (lines.iter().take(STORY_LINES), lines.iter().skip(STORY_LINES));
-        let left_out = last.len().saturating_sub(STORY_LINES);
-        let last: Vec<&str> = last.skip(left_out).copied().collect();
-        format!("{}\n[{left_out} lines]\n{}", first.copied().collect::<Vec<_>>().join("\n"), last.join("\n"))
+        let status = self.try_status().map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let (out, err) = (ends_of(&self.printed()), ends_of(&self.log()));
+        format!("--- out\n{out}\n--- err\n{err}\n--- status\n{status}")
     }
+}
+
+/// The first and the last lines of a text.
+fn ends_of(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() <= 2 * STORY_LINES {
+        return lines.join("\n");
+    }
+    let (first, rest) = lines.split_at(STORY_LINES);
+    let (left_out, last) = rest.split_at(rest.len() - STORY_LINES);
+    format!("{}\n[{} lines]\n{}", first.join("\n"), left_out.len(), last.join("\n"))
 }
 
 impl Drop for Daemon {

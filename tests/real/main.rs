@@ -38,22 +38,19 @@ fn configuration(scratch: &Scratch) -> Configuration {
     ]);
     let work = work.display().to_string();
     // The programs and their libraries are found by resolving the command; only data needs a grant.
-    let data = |profile: &str, access: &str| format!("{{extends: {profile}, filesystem: {{{access}: [{work}]}}}}");
+    let data =
+        |profile: &str, access: &str| format!("{{extends: {profile}, filesystem: {{{access}: [{work}]}}}}");
     let npm_server = |name: &str| parts::npm_bin(&format!("mcp-server-{name}"));
     let python_server = |name: &str| parts::python_bin(&format!("mcp-server-{name}"));
+    // In root mode the server is another user than the owner of the repository, which git must be told is fine.
+    let trust = "env: {GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: safe.directory, GIT_CONFIG_VALUE_0: '*'}";
     Configuration::new()
         .server("everything", &npm_server("everything"), &["stdio"], "node", "")
         .server("files", &npm_server("filesystem"), &[&work], &data("node", "write"), "")
-        .server(
-            "memory",
-            &npm_server("memory"),
-            &[],
-            "node",
-            "env: {MEMORY_FILE_PATH: /state/memory.json}",
-        )
+        .server("memory", &npm_server("memory"), &[], "node", "env: {MEMORY_FILE_PATH: /state/memory.json}")
         .server("thinking", &npm_server("sequential-thinking"), &[], "node", "")
         .server("time", &python_server("time"), &["--local-timezone", "Europe/Berlin"], "python", "")
-        .server("git", &python_server("git"), &["--repository", &work], &data("python", "read"), "")
+        .server("git", &python_server("git"), &["--repository", &work], &data("python", "read"), trust)
         .server("fetch", &python_server("fetch"), &[], "python", "")
 }
 
