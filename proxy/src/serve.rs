@@ -84,19 +84,25 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     privileges::end_with_supervisor()?;
     let token = Token::read(&options.token_file)
         .map_err(|cause| ServeError::Token { file: options.token_file.clone(), cause })?;
-    if let Some(user) = options.user {
-        privileges::become_user(user)?;
-    }
-    privileges::raise_open_files();
+    // While it is still possible; who is asked about later was opened before.
     let trust = match options.mode {
         Mode::User | Mode::Minimal => Trust::OwnUser(SockDiag::open().map_err(ServeError::SockDiag)?),
         Mode::Root | Mode::System => Trust::Nobody,
     };
+    let root = lock::root::leave(&options.launcher);
+    if let Some(user) = options.user {
+        privileges::become_user(user)?;
+    }
+    privileges::end_with_supervisor()?;
+    privileges::raise_open_files();
     let shown = shown_token(options, &token);
     let identity = Identity::new(trust, Token::of(&token), options.token_file.clone());
     drop(token);
     let landlock = lock::lock(&options.launcher)?;
-    tracing::info!(?landlock, uid = nix::unistd::getuid().as_raw(), "locked");
+    tracing::info!(?landlock, own_root = root.is_ok(), uid = nix::unistd::getuid().as_raw(), "locked");
+    if let Err(error) = root {
+        tracing::warn!(%error, "no root of our own: if taken over, the proxy could reach this user's Unix sockets");
+    }
     runtime()?.block_on(serve(options, sockets, identity, shown))
 }
 
