@@ -33,6 +33,8 @@ pub struct Instance {
     pub digest: [u8; 32],
     /// Its process.
     pub process: Process,
+    /// When it has to end because its plan is no longer in force.
+    pub expires: Option<Instant>,
     /// What it is doing.
     pub phase: Phase,
 }
@@ -81,7 +83,7 @@ impl Instance {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Launching { launching, .. } => Some(launching.deadline),
-            Phase::Running => None,
+            Phase::Running => self.expires,
             Phase::Stopping(deadline) | Phase::Killed(deadline) => Some(*deadline),
         }
     }
@@ -177,6 +179,17 @@ impl Instances {
         }
     }
 
+    /// Gives every instance whose plan is no longer in force until `deadline` to end.
+    pub fn expire(&mut self, in_force: impl Fn(&Instance) -> bool, deadline: Instant) {
+        for instance in self.by_id.values_mut() {
+            instance.expires = match instance.expires {
+                _ if in_force(instance) => None,
+                None => Some(deadline),
+                earlier => earlier,
+            };
+        }
+    }
+
     /// The instance of this id.
     pub fn get_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
         self.by_id.get_mut(&id)
@@ -213,6 +226,35 @@ mod tests {
         assert_eq!(from_init(127), Exit::Status(127));
         assert_eq!(from_init(137), Exit::Signal(9));
         assert_eq!(from_init(255), Exit::Status(255));
+    }
+
+    fn running(name: &str) -> Instance {
+        let pid = std::process::id();
+        let child = Child { pid, pidfd: process::open(pid).unwrap() };
+        Instance {
+            name: ServerName::new(name).unwrap(),
+            program: String::new(),
+            owner: 1,
+            digest: [0; 32],
+            process: Process { child, cgroup: None, isolation: Isolation::Namespaces },
+            expires: None,
+            phase: Phase::Running,
+        }
+    }
+
+    #[test]
+    fn only_what_is_no_longer_in_force_expires_and_only_once() {
+        let mut instances = Instances::default();
+        let (old, kept) =
+            (instances.insert(running("old")).unwrap(), instances.insert(running("kept")).unwrap());
+        let now = Instant::now();
+        let in_force = |instance: &Instance| instance.name.as_str() == "kept";
+        instances.expire(in_force, now);
+        instances.expire(in_force, now + std::time::Duration::from_secs(9));
+        assert_eq!(instances.get_mut(old).unwrap().deadline(), Some(now));
+        assert_eq!(instances.get_mut(kept).unwrap().deadline(), None);
+        instances.expire(|_| true, now);
+        assert_eq!(instances.get_mut(old).unwrap().deadline(), None);
     }
 
     #[test]

@@ -122,6 +122,7 @@ fn try_spawn(
         owner,
         digest: plan.digest,
         process,
+        expires: None,
         phase: Phase::Launching { launching: Box::new(launching), request },
     };
     daemon

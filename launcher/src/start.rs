@@ -3,10 +3,11 @@
 use crate::arguments::{Arguments, Degraded};
 use crate::cgroup;
 use crate::configuration::Compiler;
-use crate::confine::namespaces;
+use crate::confine::{landlock, namespaces};
 use crate::credentials::Credentials;
 use crate::daemon::Daemon;
 use crate::kernel::{descriptors, filter, process};
+use crate::limits::OPEN_FILES_MAX;
 use crate::log;
 use crate::machine::{Isolation, Machine};
 use crate::pool::{Pool, PoolError};
@@ -14,6 +15,7 @@ use crate::requests;
 use crate::state::StateDirectories;
 use nix::errno::Errno;
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::socket::sockopt::{AcceptConn, SockType};
 use nix::sys::socket::{SockType as SocketKind, getsockopt};
@@ -103,7 +105,7 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     let machine = Machine {
         mode: if minimal { Mode::Minimal } else { arguments.mode },
         isolation,
-        landlock_abi: filter::landlock_abi(),
+        landlock_abi: filter::landlock_abi().min(landlock::KNOWN_ABI),
         own_process: process::open(std::process::id()).map_err(kernel("pidfd_open"))?,
         program_directory: arguments.program_directory.clone(),
         state: StateDirectories::open(&arguments.state_directory.join("servers"), pool)
@@ -166,6 +168,9 @@ fn sanitise() -> Result<OwnedFd, StartError> {
     let cleared = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::from(Signal::SIGPIPE)), None);
     cleared.map_err(|errno| StartError::Kernel("sigprocmask", errno))?;
     umask(FileMode::from_bits_truncate(0o077));
+    let limit = |errno| StartError::Kernel("RLIMIT_NOFILE", errno);
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(limit)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard.min(OPEN_FILES_MAX), hard).map_err(limit)?;
     Ok(listener)
 }
 
