@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned};
+use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned, Step};
 use reader::{News, Reader};
 use sources::Source;
 use std::collections::BTreeSet;
@@ -225,6 +225,10 @@ impl Daemon {
             Progress::Pending => {}
             Progress::Running => self.launched(id),
             Progress::Failed(failure) => {
+                if failure.step == Step::SourceChanged {
+                    // Perhaps an upgrade that nobody watched; the proxy hears of it and tries again.
+                    self.reader.request();
+                }
                 let refusal = requests::failed(&instance.name, &instance.program, &failure);
                 self.abandon(id, refusal);
             }

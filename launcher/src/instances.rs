@@ -16,7 +16,6 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use only1mcp_wire::plan::SpawnLimits;
 use only1mcp_wire::{Exit, InstanceId, RefusalCode, ServerName};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -168,15 +167,22 @@ impl Instances {
         if bucket.take(limits, now) { Ok(()) } else { Err(RefusalCode::TooManySpawns) }
     }
 
-    /// Keeps an instance under an id that was never used before.
-    pub fn insert(&mut self, instance: Instance) -> nix::Result<InstanceId> {
+    /// An id that was never used before.
+    ///
+    /// # Errors
+    /// The kernel's; not once it has booted.
+    pub fn fresh_id(&self) -> nix::Result<InstanceId> {
         loop {
-            if let Entry::Vacant(free) = self.by_id.entry(InstanceId(process::random()?)) {
-                let id = *free.key();
-                free.insert(instance);
+            let id = InstanceId(process::random()?);
+            if !self.by_id.contains_key(&id) {
                 return Ok(id);
             }
         }
+    }
+
+    /// Keeps an instance under a fresh id.
+    pub fn insert(&mut self, id: InstanceId, instance: Instance) {
+        self.by_id.insert(id, instance);
     }
 
     /// Gives every instance whose plan is no longer in force until `deadline` to end.
@@ -245,8 +251,9 @@ mod tests {
     #[test]
     fn only_what_is_no_longer_in_force_expires_and_only_once() {
         let mut instances = Instances::default();
-        let (old, kept) =
-            (instances.insert(running("old")).unwrap(), instances.insert(running("kept")).unwrap());
+        let [old, kept] = [InstanceId(1), InstanceId(2)];
+        instances.insert(old, running("old"));
+        instances.insert(kept, running("kept"));
         let now = Instant::now();
         let in_force = |instance: &Instance| instance.name.as_str() == "kept";
         instances.expire(in_force, now);

@@ -100,8 +100,8 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     if arguments.mode != Mode::System {
         tie_to(supervisor)?;
     }
-    let isolation = isolation(arguments.degraded);
-    let minimal = arguments.mode == Mode::User && isolation == Some(Isolation::LandlockOnly);
+    let isolation = isolation(arguments);
+    let minimal = isolation == Some(Isolation::LandlockOnly);
     let machine = Machine {
         mode: if minimal { Mode::Minimal } else { arguments.mode },
         isolation,
@@ -123,30 +123,25 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     Daemon::new(listener, machine, compiler).map_err(kernel("signalfd"))
 }
 
-/// Tries whether namespaces can be made here, and decides what to do if not.
-fn isolation(degraded: Degraded) -> Option<Isolation> {
+/// Tries whether namespaces can be made here, and decides what to do if not. With a pool of uids there is
+/// no lesser choice: without a namespace a server could not be given a uid of its own.
+fn isolation(arguments: &Arguments) -> Option<Isolation> {
     let Err(errno) = namespaces::probe() else { return Some(Isolation::Namespaces) };
-    match degraded {
-        Degraded::Allow => {
-            log::warn(format_args!(
-                "this machine refuses user namespaces ({errno}): servers share it and its network namespace with \
-                 you, and only landlock, system call filters and resource limits hold them"
-            ));
-            // What a server leaves behind must come to us and not to init.
-            if let Err(errno) = prctl::set_child_subreaper(true) {
-                log::error(format_args!("cannot become the reaper of orphans: {errno}"));
-                return None;
-            }
-            Some(Isolation::LandlockOnly)
-        }
-        Degraded::Refuse => {
-            log::error(format_args!(
-                "this machine refuses user namespaces ({errno}): no server will be started"
-            ));
-            log::help(requests::advice_on_namespaces());
-            None
-        }
+    if arguments.mode != Mode::User || arguments.degraded == Degraded::Refuse {
+        log::error(format_args!("this machine refuses user namespaces ({errno}): no server will be started"));
+        log::help(requests::advice_on_namespaces());
+        return None;
     }
+    // What a server leaves behind must come to us and not to init.
+    if let Err(errno) = prctl::set_child_subreaper(true) {
+        log::error(format_args!("cannot become the reaper of orphans: {errno}"));
+        return None;
+    }
+    log::warn(format_args!(
+        "this machine refuses user namespaces ({errno}): servers share it and its network namespace with you, \
+         and only landlock, system call filters and resource limits hold them"
+    ));
+    Some(Isolation::LandlockOnly)
 }
 
 /// Nothing inherited counts but the socket, standard error and the environment.
