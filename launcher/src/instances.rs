@@ -1,12 +1,14 @@
 //! The servers that run or are about to: who may have how many, and how each comes to its end.
 
 mod bucket;
+pub mod descendants;
 
 use crate::cgroup::InstanceCgroup;
 use crate::kernel::clone::Child;
 use crate::kernel::process;
 use crate::launch::Launching;
 use crate::limits::{INSTANCES_MAX, KILL_TIME_MAX};
+use crate::machine::Isolation;
 use bucket::Bucket;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -92,13 +94,20 @@ pub struct Process {
     pub child: Child,
     /// The cgroup around it.
     pub cgroup: Option<InstanceCgroup>,
+    /// What stands around it.
+    pub isolation: Isolation,
 }
 
 impl Process {
     /// Kills everything inside at once: the cgroup, and PID 1, with which its whole namespace ends.
+    /// Without a namespace its descendants are looked for, which one that forks fast can survive for
+    /// a while; what is left of it becomes the launcher's child, and is killed as such.
     pub fn kill(&self) {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
+        }
+        if self.isolation == Isolation::LandlockOnly {
+            descendants::kill_below(self.child.pid);
         }
         self.signal(Signal::SIGKILL);
     }

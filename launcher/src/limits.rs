@@ -22,6 +22,8 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 pub const KILL_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a change of the configuration must rest before it is read.
 pub const SETTLE_TIME: Duration = Duration::from_millis(200);
+/// How long changes may go on before the configuration is read in spite of them.
+pub const CHANGE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Bytes of the new root's own tmpfs: links, synthetic files and mount points.
 pub const ROOT_TMPFS_SIZE: &std::ffi::CStr = c"16m";
 /// Files of the new root's own tmpfs.
@@ -30,3 +32,5 @@ pub const ROOT_TMPFS_INODES: &std::ffi::CStr = c"16384";
 pub const LOCKED_MEMORY_BYTES: u64 = 64 * 1024;
 /// `RLIMIT_SIGPENDING` of a server.
 pub const PENDING_SIGNALS: u64 = 1024;
+/// How often minimal mode looks for processes that were started while it killed others.
+pub const KILL_ROUNDS_MAX: usize = 64;

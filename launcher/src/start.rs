@@ -1,17 +1,22 @@
 //! From `main` to a daemon that can serve: sanitise what was inherited, give up root, find the walls.
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Degraded};
 use crate::cgroup;
 use crate::configuration::Compiler;
+use crate::confine::namespaces;
 use crate::credentials::Credentials;
 use crate::daemon::Daemon;
 use crate::kernel::{descriptors, filter, process};
-use crate::machine::{self, Machine};
+use crate::log;
+use crate::machine::{Isolation, Machine};
 use crate::pool::{Pool, PoolError};
+use crate::requests;
 use crate::state::StateDirectories;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::socket::sockopt::{AcceptConn, SockType};
+use nix::sys::socket::{SockType as SocketKind, getsockopt};
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{Pid, getppid};
 use only1mcp_wire::Mode;
@@ -93,20 +98,53 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     if arguments.mode != Mode::System {
         tie_to(supervisor)?;
     }
+    let isolation = isolation(arguments.degraded);
+    let minimal = arguments.mode == Mode::User && isolation == Some(Isolation::LandlockOnly);
     let machine = Machine {
-        mode: arguments.mode,
+        mode: if minimal { Mode::Minimal } else { arguments.mode },
+        isolation,
         landlock_abi: filter::landlock_abi(),
         own_process: process::open(std::process::id()).map_err(kernel("pidfd_open"))?,
-        init: machine::init(&arguments.program_directory)
-            .map_err(|error| StartError::File("only1mcp-init".into(), error))?,
+        program_directory: arguments.program_directory.clone(),
         state: StateDirectories::open(&arguments.state_directory.join("servers"), pool)
             .map_err(|error| StartError::File("the state directory".into(), error))?,
-        credentials: Credentials::open(&arguments.state_directory.join("credentials")),
+        credentials: Credentials::open(&arguments.state_directory.join("credentials"))
+            .map_err(|error| StartError::File("the credentials directory".into(), error))?,
         cgroups,
     };
-    let compiler =
-        Compiler { program_directory: arguments.program_directory.clone(), config: arguments.config.clone() };
+    let compiler = Compiler {
+        program_directory: arguments.program_directory.clone(),
+        state_directory: arguments.state_directory.clone(),
+        mode: arguments.mode,
+        config: arguments.config.clone(),
+    };
     Daemon::new(listener, machine, compiler).map_err(kernel("signalfd"))
+}
+
+/// Tries whether namespaces can be made here, and decides what to do if not.
+fn isolation(degraded: Degraded) -> Option<Isolation> {
+    let Err(errno) = namespaces::probe() else { return Some(Isolation::Namespaces) };
+    match degraded {
+        Degraded::Allow => {
+            log::warn(format_args!(
+                "this machine refuses user namespaces ({errno}): servers share it and its network namespace with \
+                 you, and only landlock, system call filters and resource limits hold them"
+            ));
+            // What a server leaves behind must come to us and not to init.
+            if let Err(errno) = prctl::set_child_subreaper(true) {
+                log::error(format_args!("cannot become the reaper of orphans: {errno}"));
+                return None;
+            }
+            Some(Isolation::LandlockOnly)
+        }
+        Degraded::Refuse => {
+            log::error(format_args!(
+                "this machine refuses user namespaces ({errno}): no server will be started"
+            ));
+            log::help(requests::advice_on_namespaces());
+            None
+        }
+    }
 }
 
 /// Nothing inherited counts but the socket, standard error and the environment.
@@ -116,7 +154,12 @@ fn sanitise() -> Result<OwnedFd, StartError> {
     if threads != 1 {
         return Err(StartError::Threads);
     }
+    descriptors::fill_standard_streams().map_err(|errno| StartError::Kernel("standard streams", errno))?;
     let listener = descriptors::inherited(LISTENER).map_err(StartError::Listener)?;
+    let kind = getsockopt(&listener, SockType).map_err(StartError::Listener)?;
+    if kind != SocketKind::SeqPacket || !getsockopt(&listener, AcceptConn).map_err(StartError::Listener)? {
+        return Err(StartError::Listener(Errno::EPROTOTYPE));
+    }
     descriptors::close_from(LISTENER + 1).map_err(|errno| StartError::Kernel("close_range", errno))?;
     process::default_signals();
     // A peer or a reader of the log that went away is an error number, not the end.

@@ -2,7 +2,7 @@
 //!
 //! A front never looks at what a tool is asked or answers, and never starts or names a process.
 //!
-//! Reading order: [`http`] (answer one request), [`era`], [`headers`], [`message`] (what came in),
+//! Reading order: [`http`] (answer one request), [`era`], [`headers`], [`parameters`], [`message`] (what came in),
 //! [`modern`], [`legacy`] (what each family makes of it), [`answer`], [`subscription`], [`session`],
 //! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`] (connections);
 //! [`relay`] (the same without HTTP), [`admin`] (for the operator).
@@ -20,6 +20,7 @@ pub mod legacy;
 pub mod message;
 pub mod modern;
 pub mod origin;
+pub mod parameters;
 pub mod relay;
 pub mod session;
 pub mod subscription;

@@ -21,7 +21,7 @@ use sockets::Sockets;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -84,19 +84,25 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     privileges::end_with_supervisor()?;
     let token = Token::read(&options.token_file)
         .map_err(|cause| ServeError::Token { file: options.token_file.clone(), cause })?;
-    if let Some(user) = options.user {
-        privileges::become_user(user)?;
-    }
-    privileges::raise_open_files();
+    // While it is still possible; who is asked about later was opened before.
     let trust = match options.mode {
         Mode::User | Mode::Minimal => Trust::OwnUser(SockDiag::open().map_err(ServeError::SockDiag)?),
         Mode::Root | Mode::System => Trust::Nobody,
     };
+    let root = lock::root::leave(&options.launcher);
+    if let Some(user) = options.user {
+        privileges::become_user(user)?;
+    }
+    privileges::end_with_supervisor()?;
+    privileges::raise_open_files();
     let shown = shown_token(options, &token);
     let identity = Identity::new(trust, Token::of(&token), options.token_file.clone());
     drop(token);
     let landlock = lock::lock(&options.launcher)?;
-    tracing::info!(?landlock, uid = nix::unistd::getuid().as_raw(), "locked");
+    tracing::info!(?landlock, own_root = root.is_ok(), uid = nix::unistd::getuid().as_raw(), "locked");
+    if let Err(error) = root {
+        tracing::warn!(%error, "no root of our own: if taken over, the proxy could reach this user's Unix sockets");
+    }
     runtime()?.block_on(serve(options, sockets, identity, shown))
 }
 
@@ -118,7 +124,7 @@ async fn serve(
     identity: Identity,
     shown: Option<String>,
 ) -> Result<(), ServeError> {
-    let mut stopped = std::pin::pin!(stop_signal()?);
+    let mut signals = StopSignals::new()?;
     let launcher = Launcher::connect(&options.launcher).await?;
     let (generation, view) = launcher.view().await?;
     let core = Core::start(view, generation, launcher);
@@ -139,17 +145,23 @@ async fn serve(
         });
     }
     tracing::info!("serving");
-    let name = (&mut stopped).await;
-    tracing::info!(signal = name, "stopping");
+    tracing::info!(signal = signals.next().await, "stopping");
     stop.cancel();
+    drain(&tasks, &mut signals).await;
+    core.stop().await;
+    Ok(())
+}
+
+/// Waits until every connection has ended, for as long as they may take, or until we are told again.
+async fn drain(tasks: &TaskTracker, signals: &mut StopSignals) {
     tasks.close();
     tokio::select! {
         () = tasks.wait() => tracing::info!("every connection has ended"),
-        () = tokio::time::sleep(DRAIN_TIME_MAX) => tracing::warn!(connections = tasks.len(), "ending by force"),
-        name = stopped => tracing::warn!(signal = name, connections = tasks.len(), "ending by force"),
+        () = tokio::time::sleep(DRAIN_TIME_MAX) => {
+            tracing::warn!(connections = tasks.len(), "the time is over, ending by force");
+        }
+        signal = signals.next() => tracing::warn!(signal, connections = tasks.len(), "ending by force"),
     }
-    core.stop().await;
-    Ok(())
 }
 
 /// Opens all doors.
@@ -177,13 +189,46 @@ fn open(
     Ok(())
 }
 
-/// The name of the signal that tells us to stop, each time one comes.
-fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
+/// The signals that tell us to stop.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn raise(signal: nix::sys::signal::Signal) {
+        nix::sys::signal::raise(signal).unwrap();
+    }
+
+    #[tokio::test]
+    async fn drains_until_all_has_ended_or_a_second_signal_comes() {
+        let mut signals = StopSignals::new().unwrap();
+        raise(nix::sys::signal::Signal::SIGTERM);
+        assert_eq!(signals.next().await, "SIGTERM");
+        let (begun, idle) = (Instant::now(), TaskTracker::new());
+        drain(&idle, &mut signals).await;
+        let busy = TaskTracker::new();
+        busy.spawn(std::future::pending::<()>());
+        raise(nix::sys::signal::Signal::SIGINT);
+        drain(&busy, &mut signals).await;
+        assert!(begun.elapsed() < Duration::from_secs(3), "it waited for the deadline");
+    }
 }

@@ -6,6 +6,8 @@
 mod fakes;
 #[path = "command/one_shot.rs"]
 mod one_shot;
+#[path = "command/remote.rs"]
+mod remote;
 #[path = "command/start.rs"]
 mod start;
 #[path = "command/stdio.rs"]

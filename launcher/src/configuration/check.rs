@@ -1,13 +1,13 @@
 //! The second look at a plan: whatever a taken-over compiler prints, these rules hold.
 
+use crate::confine::seccomp::HIGHEST_KNOWN;
+use crate::machine::INIT_INSIDE;
 use only1mcp_wire::ServerPlan;
 use only1mcp_wire::plan::{STATE_DIRECTORY, VariableValue};
 use std::fmt;
 
-use crate::confine::seccomp::HIGHEST_KNOWN;
-
 /// System calls that no policy can grant.
-const FORBIDDEN: [libc::c_long; 70] = [
+const FORBIDDEN: [libc::c_long; 68] = [
     // Other processes' memory, state and descriptors.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -37,8 +37,6 @@ const FORBIDDEN: [libc::c_long; 70] = [
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
     libc::SYS_fanotify_init,
-    libc::SYS_mknod,
-    libc::SYS_mknodat,
     // Other identities.
     libc::SYS_setuid,
     libc::SYS_setgid,
@@ -154,11 +152,11 @@ fn path(text: &str) -> Result<(), Fault> {
     if plain && !text.contains('\0') { Ok(()) } else { Err(Fault::Path(text.to_owned())) }
 }
 
-/// Nothing of a plan may cover the root itself, `/proc`, or `/opt/only1mcp`, nor stand at `/state`.
+/// Nothing of a plan may cover the root itself, `/proc` or `only1mcp-init`, nor stand at `/state`.
 fn free(text: &str) -> Result<(), Fault> {
-    let own = ["/proc", "/opt/only1mcp"];
-    let taken = text == "/"
-        || text == STATE_DIRECTORY
+    let own = ["/proc", INIT_INSIDE];
+    let covers = ["/", STATE_DIRECTORY, "/opt", "/opt/only1mcp"];
+    let taken = covers.contains(&text)
         || own
             .iter()
             .any(|own| text.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));

@@ -9,8 +9,8 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{SFlag, fstat};
 use only1mcp_wire::Step;
 use only1mcp_wire::plan::AccessRule;
 use std::os::fd::OwnedFd;
@@ -46,7 +46,10 @@ fn handle_everything(abi: ABI) -> nix::Result<RulesetCreated> {
 }
 
 fn allow(ruleset: RulesetCreated, abi: ABI, rule: &AccessRule) -> nix::Result<RulesetCreated> {
-    let path: OwnedFd = open(rule.path.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    // Through no link: one may have been put there by an earlier run of the server.
+    let how =
+        OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let path: OwnedFd = openat2(AT_FDCWD, rule.path.as_str(), how)?;
     let directory = SFlag::from_bits_truncate(fstat(&path)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
     let mut access = rights(abi, rule);
     if !directory {

@@ -29,6 +29,9 @@ pub struct Params<'a> {
     /// `tasks/*`: of what.
     #[serde(borrow, rename = "taskId")]
     pub task: Option<&'a RawValue>,
+    /// `tools/call`: with what.
+    #[serde(borrow)]
+    pub arguments: Option<&'a RawValue>,
     /// `initialize`: the revision the client would like.
     #[serde(borrow, rename = "protocolVersion")]
     pub version: Option<&'a RawValue>,

@@ -58,7 +58,7 @@ pub fn repeat_body(headers: &HeaderMap, method: &str, params: &Params<'_>) -> Re
     };
     // Without a subject the core answers that a parameter is missing.
     let Some(subject) = era::string(subject) else { return Ok(()) };
-    let value = single(headers, NAME)?.map(decode).transpose()?;
+    let value = single(headers, NAME)?.map(|value| decode(NAME, value)).transpose()?;
     expect(NAME, value.as_deref(), &subject)
 }
 
@@ -78,12 +78,15 @@ pub fn expect(name: &str, value: Option<&str>, expected: &str) -> Result<(), Fau
 }
 
 /// A value that may be wrapped as `=?base64?…?=`. One that lacks an end of the wrapper stands for itself.
-fn decode(value: &str) -> Result<String, Fault> {
+///
+/// # Errors
+/// -32020 if what is wrapped is no Base64 of UTF-8.
+pub fn decode(name: &str, value: &str) -> Result<String, Fault> {
     let Some(encoded) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
         return Ok(value.to_owned());
     };
-    let bytes = STANDARD.decode(encoded).map_err(|_| malformed(NAME))?;
-    String::from_utf8(bytes).map_err(|_| malformed(NAME))
+    let bytes = STANDARD.decode(encoded).map_err(|_| malformed(name))?;
+    String::from_utf8(bytes).map_err(|_| malformed(name))
 }
 
 /// Checks that the body is JSON.
@@ -152,11 +155,11 @@ mod tests {
 
     #[test]
     fn decodes_wrapped_values_and_takes_half_wrapped_ones_literally() {
-        assert_eq!(decode("=?base64?SGVsbG8=?=").unwrap(), "Hello");
-        assert_eq!(decode("=?base64?SGVsbG8=").unwrap(), "=?base64?SGVsbG8=");
-        assert_eq!(decode("SGVsbG8=").unwrap(), "SGVsbG8=");
+        assert_eq!(decode(NAME, "=?base64?SGVsbG8=?=").unwrap(), "Hello");
+        assert_eq!(decode(NAME, "=?base64?SGVsbG8=").unwrap(), "=?base64?SGVsbG8=");
+        assert_eq!(decode(NAME, "SGVsbG8=").unwrap(), "SGVsbG8=");
         for wrong in ["=?base64?SGVsbG8?=", "=?base64?SGVs!!!bG8=?=", "=?base64?/w==?="] {
-            assert_eq!(decode(wrong).unwrap_err().code, code::HEADER_MISMATCH, "{wrong}");
+            assert_eq!(decode(NAME, wrong).unwrap_err().code, code::HEADER_MISMATCH, "{wrong}");
         }
     }
 }

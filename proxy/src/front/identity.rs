@@ -77,6 +77,12 @@ impl Identity {
         Self { trust, own_uid: nix::unistd::geteuid().as_raw(), token, token_file }
     }
 
+    /// The same, as if our own uid were this one.
+    #[cfg(test)]
+    pub fn owned_by(self, own_uid: uid_t) -> Self {
+        Self { own_uid, ..self }
+    }
+
     /// What is known of a new connection.
     pub fn peer(&self, remote: SocketAddr, local: SocketAddr) -> Peer {
         let on_loopback = local.ip().to_canonical().is_loopback() && remote.ip().to_canonical().is_loopback();

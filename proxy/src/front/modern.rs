@@ -7,6 +7,7 @@ use super::error::{Fault, code, status_of};
 use super::frame;
 use super::headers::{self, Accepts};
 use super::message::{Message, Notification, Request};
+use super::parameters;
 use super::session::legacy_caller;
 use super::subscription::{self, Filter, STREAM_QUEUE};
 use crate::exchange::{Caller, Endpoint, Era, Exchange, Principal, STREAM_MESSAGES_MAX};
@@ -34,21 +35,7 @@ pub async fn post<E: Exchange>(
 ) -> Result<Response, Fault> {
     match message {
         Message::Request(request) => {
-            let accepts = headers::accept(headers)?;
-            let caller = check(headers, &request).map(|version| Caller {
-                endpoint,
-                era: Era::Modern,
-                version,
-                principal,
-                session: None,
-            });
-            let answered = match caller {
-                Ok(caller) if request.method == "subscriptions/listen" => {
-                    listen_stream(front, caller, &request).await
-                }
-                Ok(caller) => forward(front, caller, body, accepts).await,
-                Err(fault) => Err(fault),
-            };
+            let answered = answer_request(front, endpoint, principal, headers, body, &request).await;
             answered.map_err(|fault| fault.about(request.id))
         }
         Message::Notification(notification) => {
@@ -60,14 +47,42 @@ pub async fn post<E: Exchange>(
     }
 }
 
-/// Checks all that a modern request must say of itself.
-fn check(headers: &HeaderMap, request: &Request<'_>) -> Result<&'static str, Fault> {
+async fn answer_request<E: Exchange>(
+    front: &Arc<Front<E>>,
+    endpoint: Endpoint,
+    principal: Principal,
+    headers: &HeaderMap,
+    body: Bytes,
+    request: &Request<'_>,
+) -> Result<Response, Fault> {
+    let accepts = headers::accept(headers)?;
+    let version = check(front, &endpoint, headers, request)?;
+    let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None };
+    match &*request.method {
+        "subscriptions/listen" => listen_stream(front, caller, request).await,
+        _ => forward(front, caller, body, accepts).await,
+    }
+}
+
+/// Checks all that a modern request must say of itself, and gives its revision.
+fn check<E: Exchange>(
+    front: &Front<E>,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    request: &Request<'_>,
+) -> Result<&'static str, Fault> {
     let params = Params::read(request.params)?;
     let declared = era::declared_version(&params)?;
     headers::expect(headers::VERSION, headers::single(headers, headers::VERSION)?, &declared)?;
     let version = era::modern_version(&params)?;
     headers::repeat_body(headers, &request.method, &params)?;
     era::refuse_removed(&request.method)?;
+    if request.method == "tools/call"
+        && let Some(tool) = era::string(params.name)
+        && let Some(schema) = front.exchange.input_schema(endpoint, &tool)
+    {
+        parameters::check(headers, &schema, &params)?;
+    }
     Ok(version)
 }
 

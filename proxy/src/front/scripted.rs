@@ -5,7 +5,7 @@ use super::era::Params;
 use super::error::{Fault, code};
 use super::identity::{Identity, Peer, Token, Trust};
 use super::message::{self, Message};
-use crate::exchange::{Answer, Caller, Exchange, List, ListKind, ServerEvent};
+use crate::exchange::{Answer, Caller, Endpoint, Exchange, List, ListKind, ServerEvent};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -134,6 +134,11 @@ impl Exchange for Scripted {
 
     fn session_ended(&self, session: u64) {
         self.ended.lock().unwrap().push(session);
+    }
+
+    fn input_schema(&self, _: &Endpoint, tool: &str) -> Option<Bytes> {
+        let schema = r#"{"properties":{"region":{"type":"string","x-mcp-header":"Region"}}}"#;
+        (tool == "echo").then(|| Bytes::from(schema))
     }
 
     fn has_server(&self, name: &ServerName) -> bool {

@@ -3,6 +3,7 @@
 use super::scripted::Bench;
 use http::StatusCode;
 
+mod connections;
 mod legacy;
 mod modern;
 mod relay;
