@@ -2,10 +2,8 @@
 
 use std::cell::OnceCell;
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -98,7 +96,7 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the daemon ended at once, {status}\n{}", self.log());
             }
-            match Relay::connect(&self.runtime.join("relay.sock")).and_then(|mut relay| {
+            match Relay::connect(&self.person, &self.runtime, &self.state).and_then(|mut relay| {
                 let tools = relay.tools()?;
                 Ok((relay, tools))
             }) {
@@ -145,15 +143,14 @@ impl Daemon {
         serde_json::from_slice(&output).unwrap()
     }
 
-    /// What `GET /status` says about one server.
+    /// What `status` says about one server.
     pub fn status(&self, server: &str) -> Value {
-        let mut stream = UnixStream::connect(self.runtime.join("admin.sock")).unwrap();
-        stream.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let json = body.get(body.find('{').unwrap_or(0)..=body.rfind('}').unwrap_or(0)).unwrap_or_default();
-        let status: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        let mut command = self.person.command(machine::program("only1mcp"));
+        command.args(["status", "--json", "--runtime-dir"]).arg(&self.runtime);
+        let output = command.arg("--state-dir").arg(&self.state).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let status: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("no status: {error}: {said}\n{}", self.log()));
         let servers = status.get("servers").and_then(Value::as_array).cloned().unwrap_or_default();
         let found = servers.into_iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(server));
         found.unwrap_or_else(|| panic!("status does not list {server}: {status}"))
