@@ -18,34 +18,48 @@ use std::path::{Path, PathBuf};
 /// Nothing comes from a file system of its own.
 const NONE: Option<&str> = None;
 
-/// Leaves the machine's root for one that holds the launcher's socket at its path, and nothing else.
-///
-/// Needs to be root, or a user namespace, and only one thread. After an error everything is as it
-/// was, but perhaps for an own user namespace.
-///
-/// # Errors
-/// What the kernel refuses; where it does, servers cannot be confined either.
-pub fn leave(launcher: &Path) -> io::Result<()> {
-    let place = launcher.parent().ok_or(Errno::EINVAL)?;
-    let (uid, gid) = (getuid(), getgid());
-    if uid.is_root() {
-        unshare(CloneFlags::CLONE_NEWNS)?;
-    } else {
-        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
-        fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
-    }
-    let left = move_out(launcher, place);
-    if !uid.is_root() {
-        // What the namespace gave; without it nobody can move back in.
-        let none = CapabilitySet::empty();
-        set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
-    }
-    left
+/// What became of the attempt to leave the machine's root.
+#[derive(Debug)]
+pub struct Left {
+    /// Whether it succeeded. Where the kernel refuses, servers cannot be confined either.
+    pub root: io::Result<()>,
+    /// How the uid of root reads from now on: 0, or the overflow uid in a user namespace without root.
+    pub root_reads_as: u32,
 }
 
-fn move_out(launcher: &Path, place: &Path) -> io::Result<()> {
+/// The uid that stands for all that a user namespace does not map.
+const OVERFLOW_UID: u32 = 65534;
+
+/// Leaves the machine's root for one that holds the launcher's socket at its path, and nothing else.
+///
+/// Needs only one thread. After an error everything is as it was, but perhaps for a user namespace.
+pub fn leave(launcher: &Path) -> Left {
+    let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+    if uid == 0 {
+        let root =
+            unshare(CloneFlags::CLONE_NEWNS).map_err(io::Error::from).and_then(|()| move_out(launcher));
+        return Left { root, root_reads_as: 0 };
+    }
+    if let Err(errno) = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS) {
+        return Left { root: Err(errno.into()), root_reads_as: 0 };
+    }
+    let root = map(uid, gid).and_then(|()| move_out(launcher));
+    // What the namespace gave; without it nobody can move back in.
+    let none = CapabilitySet::empty();
+    let dropped =
+        set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none });
+    Left { root: root.and(dropped.map_err(io::Error::from)), root_reads_as: OVERFLOW_UID }
+}
+
+/// Keeps our own ids in the new user namespace.
+fn map(uid: u32, gid: u32) -> io::Result<()> {
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+}
+
+fn move_out(launcher: &Path) -> io::Result<()> {
+    let place = launcher.parent().ok_or(Errno::EINVAL)?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
     let socket = open(launcher, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -94,7 +108,7 @@ mod tests {
             // A thread has its own root only if it shares none.
             unshare(CloneFlags::CLONE_FS).unwrap();
             assert!(UnixStream::connect(&other).is_ok(), "control");
-            leave(&launcher).unwrap();
+            leave(&launcher).root.unwrap();
             assert!(UnixStream::connect(&launcher).is_ok(), "the launcher must stay in reach");
             assert_eq!(UnixStream::connect(&other).unwrap_err().kind(), io::ErrorKind::NotFound);
             assert_eq!(fs::read("/etc/passwd").unwrap_err().kind(), io::ErrorKind::NotFound);

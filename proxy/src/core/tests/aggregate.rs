@@ -171,6 +171,7 @@ async fn a_changed_list_is_announced_once_and_only_if_its_bytes_differ() {
         fixture.tools.lock().unwrap().push(json!({"name": "fresh"}));
         for _ in 0..5 {
             member.rules_changed();
+            tokio::time::sleep(Duration::from_millis(80)).await;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
         let event = events.try_recv().unwrap();
