@@ -15,6 +15,9 @@ pub struct Source {
 impl Source {
     /// The part before the unit tests at the file's end.
     pub fn production(&self) -> &str {
+        if self.path.ends_with("/tests.rs") || self.path.contains("/tests/") {
+            return "";
+        }
         self.text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default()
     }
 }

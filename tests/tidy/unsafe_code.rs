@@ -3,12 +3,13 @@
 use crate::repository::{Source, assert_none, sources};
 
 /// The only places for it: paths, or folders that end with a slash.
-const PLACES: [&str; 5] = [
+const PLACES: [&str; 6] = [
     "launcher/src/kernel.rs",
     "launcher/src/kernel/",
     "launcher/init/src/",
     "proxy/src/kernel.rs",
     "security/src/",
+    "launcher/tests/",
 ];
 /// How far above its block a SAFETY comment may begin, in lines.
 const COMMENT_LINES_MAX: usize = 8;

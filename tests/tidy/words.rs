@@ -8,7 +8,7 @@ const WORDS: [(&str, &str, &str); 10] = [
     ("FIX", "ME", "open work belongs in an issue"),
     ("todo", "!(", "a stub is not done"),
     ("unimple", "mented!(", "a stub is not done"),
-    ("/wo", "rk/", "a place on somebody's machine"),
+    (" /wo", "rk/", "a place on somebody's machine"),
     ("arti", "factory", "a registry's host"),
     ("registry.npm", "js.org", "a registry's host"),
     ("files.python", "hosted.org", "a registry's host"),
