@@ -48,6 +48,7 @@ pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
     let workers = workers(arguments, &directories, &config, &programs, inside.directory(), &token, sockets);
     let ended = Supervisor::new(workers)?.run();
     drop(low);
+    sockets::remove(&directories);
     ended
 }
 

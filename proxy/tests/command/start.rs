@@ -37,6 +37,9 @@ fn a_signal_to_end_ends_both_with_exit_code_0() {
         daemon.send(signal);
         assert_eq!(daemon.finish(), (Some(0), String::new()), "{signal}");
         assert_eq!(workers.map(alive), [false, false], "{signal}");
+        for socket in ["launch.sock", "relay.sock", "admin.sock"] {
+            assert!(!fakes.directory.join("run").join(socket).exists(), "{socket} is left");
+        }
     }
 }
 
