@@ -55,7 +55,7 @@ fn show_prints_a_configuration_that_check_accepts_without_any_secret() {
     let scratch = copied(&programs::checkout().join("packaging/examples"));
     let outcome = only1mcp(&scratch, &["config", "show"]);
     assert_eq!(outcome.code, 0, "{outcome:?}");
-    for word in ["id: \"probe\"", "id: \"notes\"", "listen: \"127.0.0.1:8080\""] {
+    for word in ["id: probe", "id: notes", "listen: 127.0.0.1:8080"] {
         assert!(outcome.stdout.contains(word), "{word} is not in\n{}", outcome.stdout);
     }
     let value = "s3cret-value-in-the-environment";
