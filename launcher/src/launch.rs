@@ -13,6 +13,7 @@ pub use prepare::Order;
 pub use progress::{Launching, Progress};
 
 use crate::cgroup::InstanceCgroup;
+use crate::confine::landlock::Network;
 use crate::confine::root::NewRoot;
 use crate::confine::session::Descriptors;
 use crate::confine::{landlock, namespaces, privileges, resources, session};
@@ -81,9 +82,10 @@ fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
 
     umask(Mode::empty());
     let root = NewRoot::mount()?;
+    // Before the binds: a grant may lie below `/tmp`.
+    plan.scratch.iter().try_for_each(|scratch| root.scratch(scratch))?;
     plan.binds.iter().try_for_each(|bind| root.bind(bind))?;
     root.bind(&ready.init)?;
-    plan.scratch.iter().try_for_each(|scratch| root.scratch(scratch))?;
     root.proc()?;
     root.bind(&ready.state)?;
     plan.files.iter().try_for_each(|file| root.file(file))?;
@@ -96,7 +98,7 @@ fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
     session::start()?;
     session::enter(&ready.working_directory)?;
     session::close_all_else()?;
-    landlock::enforce(ready.landlock_abi, &ready.rules)?;
+    landlock::enforce(ready.landlock_abi, &ready.rules, Network::OfItsOwn)?;
     ready.filters.install()?;
     execve(&ready.program, &ready.arguments, &ready.environment).at(Step::ExecInit)
 }
@@ -112,7 +114,7 @@ fn confine_without_namespaces(ready: &Ready<'_>) -> Result<Infallible, Failure> 
     session::enter(&ready.working_directory)?;
     session::make_scratch(&ready.state.source)?;
     session::close_all_else()?;
-    landlock::enforce(ready.landlock_abi, &ready.rules)?;
+    landlock::enforce(ready.landlock_abi, &ready.rules, Network::OfTheHost)?;
     ready.filters.install()?;
     execve(&ready.program, &ready.arguments, &ready.environment).at(Step::ExecInit)
 }

@@ -139,9 +139,10 @@ print(attempt(socket.AF_INET, socket.SOCK_STREAM), attempt(socket.AF_INET, socke
       attempt(socket.AF_INET, socket.SOCK_STREAM, 262), attempt(40, socket.SOCK_STREAM), attempt(socket.AF_INET, socket.SOCK_RAW, 1))
 a, b = socket.socketpair()
 a.send(b'pair'); print(b.recv(9))
-s = socket.socket(socket.AF_UNIX); s.bind('/tmp/s'); s.listen(); c = socket.socket(socket.AF_UNIX); c.connect('/tmp/s'); print('unix')";
+s = socket.socket(socket.AF_UNIX); s.bind('/tmp/s'); s.listen(); c = socket.socket(socket.AF_UNIX); c.connect('/tmp/s'); print('unix')
+t = socket.create_server(('127.0.0.1', 0)); u = socket.create_connection(t.getsockname()); print('own loopback')";
         let said = said(who, python(script));
-        let expected = "['lo']\nEACCES ENETUNREACH EPERM EPERM EPERM\nb'pair'\nunix\n";
+        let expected = "['lo']\nENETUNREACH ENETUNREACH EPERM EPERM EPERM\nb'pair'\nunix\nown loopback\n";
         assert_eq!(said, expected, "{who:?}");
     }
 }

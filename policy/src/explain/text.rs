@@ -79,7 +79,7 @@ impl Explanation {
         let jit = if self.jit { "may" } else { "may not" };
         out.line(&format!("  memory {jit} be written and executed at once, as just-in-time compilers need"));
         out.heading("Network");
-        out.line("  none: its network has no interface but its own loopback");
+        out.line("  none: the only interface is a loopback of its own");
         out.heading("Tools that clients may call");
         let all = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
         out.pair("allow", &all(&self.tools.allow));

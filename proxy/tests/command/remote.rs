@@ -9,11 +9,11 @@ use std::process::{Output, Stdio};
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
 const CALL: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"x"}}"#;
 
-/// A server for one connection after the other: JSON for `initialize`, a stream for anything else, and a
+/// A server with a thread for each connection: JSON for `initialize`, a stream for anything else, and a
 /// refusal without the right token.
 fn serve(listener: &TcpListener) {
     for connection in listener.incoming() {
-        let _ = answer_all(connection.unwrap());
+        std::thread::spawn(|| answer_all(connection.unwrap()));
     }
 }
 

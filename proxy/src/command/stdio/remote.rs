@@ -160,14 +160,17 @@ async fn relay(remote: Arc<Remote>) {
     }
     tasks.close();
     // Past that time nobody reads the answers.
-    let _ = tokio::time::timeout(STDIO_DRAIN, tasks.wait()).await;
+    let answered = tokio::time::timeout(STDIO_DRAIN, tasks.wait()).await.is_ok();
     if let Some(listening) = listening {
         listening.abort();
         // Courtesy: an unused session ends by itself.
         let _ = remote.send(Method::DELETE, HeaderMap::new(), Bytes::new()).await;
     }
     drop(lines);
-    let _ = tokio::time::timeout(STDIO_DRAIN, writer).await;
+    if answered {
+        // It ends with the last sender, or when the client reads no more.
+        let _ = tokio::time::timeout(STDIO_DRAIN, writer).await;
+    }
 }
 
 /// The client's lines, read by a thread of their own: it may wait for a client that says no more.
