@@ -115,12 +115,14 @@ fn inline(value: &Value) -> String {
 fn is_plain(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let quantity =
-        digits.len() < text.len() && !digits.is_empty() && digits.chars().all(|c| c.is_ascii_alphabetic());
+    let unit = digits == "%" || (!digits.is_empty() && digits.chars().all(|c| c.is_ascii_alphabetic()));
+    let quantity = digits.len() < text.len() && unit;
+    // Digits, dots and colons together are a number in no version of YAML if the dots come first.
+    let address = text.parse::<std::net::SocketAddrV4>().is_ok();
     let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '/'))
         && text.chars().all(fits);
     let old_boolean = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
-    (word || quantity) && !old_boolean.contains(&text.to_lowercase().as_str())
+    (word || quantity || address) && !old_boolean.contains(&text.to_lowercase().as_str())
 }
 
 fn write_below(out: &mut String, value: &Value, depth: usize) {
@@ -143,26 +145,12 @@ mod tests {
 
     #[test]
     fn text_that_could_be_read_as_something_else_is_quoted() {
-        for plain in ["probe", "/usr/bin/x-1.2", "30s", "512MiB", "A", "server.py"] {
+        for plain in ["probe", "/usr/bin/x-1.2", "30s", "512MiB", "A", "server.py", "127.0.0.1:80", "100%"] {
             assert_eq!(inline(&json!(plain)), plain);
         }
         for text in [
-            "no",
-            "Yes",
-            "null",
-            "1",
-            "1.5",
-            "0x10",
-            "1e5",
-            "",
-            "a: b",
-            "- a",
-            "*",
-            "a#b",
-            "~",
-            "[x]",
-            "127.0.0.1:80",
-            "100%",
+            "no", "Yes", "null", "1", "1.5", "0x10", "1e5", "", "a: b", "- a", "*", "a#b", "~", "[x]",
+            "1:30", "%x",
         ] {
             assert_eq!(inline(&json!(text)), format!("\"{text}\""));
         }

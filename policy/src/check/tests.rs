@@ -405,6 +405,26 @@ fn a_credential_that_is_not_there_is_warned_of() {
     );
 }
 
+#[test]
+fn a_grant_that_permissions_contradict_is_refused_for_reading_and_warned_of_for_writing() {
+    let config = "servers: [{id: a, command: node, policy: p}]\n";
+    let of = |tree: &Tree, grant: &str| {
+        run_on(tree, config, &[("p", &format!("extends: node\nfilesystem: {grant}\n"))])
+    };
+    let closed = of(&host().closed("/data/in"), "{read: [/data/in]}");
+    assert!(
+        closed.findings.has_errors() && said(&closed).contains("may not read /data/in"),
+        "{}",
+        said(&closed)
+    );
+    let guarded = of(&host().guarded("/data/in"), "{write: [/data/in]}");
+    assert!(
+        !guarded.findings.has_errors() && said(&guarded).contains("perhaps not write /data/in"),
+        "{}",
+        said(&guarded)
+    );
+}
+
 /// A virtual environment in `/srv/venv`, and a policy.
 fn run_venv(grants: &str) -> Run {
     let tree = host()

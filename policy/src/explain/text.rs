@@ -54,6 +54,7 @@ impl Explanation {
                 scratch.path, scratch.size, scratch.files
             ));
         }
+        out.line("  /opt/only1mcp/init  the first process of the sandbox, which starts the server and ends with it");
         out.line("  /proc  its own processes and nothing else");
         out.line("  /state  its own directory: HOME, kept between starts");
         out.heading("Landlock rules; everything else is refused a second time");
