@@ -6,9 +6,9 @@ mod reader;
 mod sources;
 
 use crate::configuration::{Compilation, Compiler, Configuration};
-use crate::instances::{Instances, Phase, descendants};
+use crate::instances::{Instance, Instances, Phase, descendants};
 use crate::launch::Progress;
-use crate::limits::SHUTDOWN_GRACE;
+use crate::limits::{DRAIN_TIME, SHUTDOWN_GRACE};
 use crate::log;
 use crate::machine::{Isolation, Machine};
 use crate::peer::{Peer, PeerError};
@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned};
+use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned, Step};
 use reader::{News, Reader};
 use sources::Source;
 use std::collections::BTreeSet;
@@ -108,6 +108,13 @@ impl Daemon {
             News::Same => return,
             News::Errors(count) => count,
             News::Configuration(configuration) => {
+                // A proxy that does not replace them has had its chance: a policy may have become narrower.
+                let in_force = |instance: &Instance| {
+                    configuration
+                        .server(&instance.name)
+                        .is_some_and(|(plan, _)| plan.digest == instance.digest)
+                };
+                self.instances.expire(in_force, Instant::now() + DRAIN_TIME);
                 self.configuration = Some(*configuration);
                 0
             }
@@ -218,6 +225,10 @@ impl Daemon {
             Progress::Pending => {}
             Progress::Running => self.launched(id),
             Progress::Failed(failure) => {
+                if failure.step == Step::SourceChanged {
+                    // Perhaps an upgrade that nobody watched; the proxy hears of it and tries again.
+                    self.reader.request();
+                }
                 let refusal = requests::failed(&instance.name, &instance.program, &failure);
                 self.abandon(id, refusal);
             }
@@ -290,7 +301,7 @@ impl Daemon {
         if self.reader.is_overdue(now) {
             self.follow_compilation();
         }
-        let due = |(id, instance): (InstanceId, &crate::instances::Instance)| {
+        let due = |(id, instance): (InstanceId, &Instance)| {
             instance.deadline().is_some_and(|deadline| deadline <= now).then_some(id)
         };
         for id in self.instances.iter().filter_map(due).collect::<Vec<_>>() {
@@ -309,7 +320,14 @@ impl Daemon {
                 log::error(format_args!("server \"{}\" ({id}) was killed and is still there", instance.name));
                 instance.kill();
             }
-            Phase::Stopping(_) | Phase::Running => instance.kill(),
+            Phase::Running => {
+                log::info(format_args!(
+                    "server \"{}\" ({id}) runs under an old plan: ending it",
+                    instance.name
+                ));
+                instance.stop(Instant::now() + SHUTDOWN_GRACE);
+            }
+            Phase::Stopping(_) => instance.kill(),
         }
     }
 }

@@ -11,11 +11,15 @@ pub const FINDINGS_BYTES_MAX: u64 = 64 * 1024;
 /// Servers that run at once, all names together.
 pub const INSTANCES_MAX: usize = 256;
 /// Messages that wait for a proxy that does not read; one more and the connection is closed.
-pub const OUTBOX_MESSAGES_MAX: usize = 1024;
+pub const OUTBOX_MESSAGES_MAX: usize = 512;
 /// Bytes of one credential.
 pub const CREDENTIAL_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of what a failing step says of its subject.
 pub const SUBJECT_BYTES_MAX: usize = 1024;
+/// Descriptors the launcher itself may have open; its own soft limit is raised to this or the hard one.
+pub const OPEN_FILES_MAX: u64 = 65_536;
+/// How long a server may go on under a plan that is no longer in force.
+pub const DRAIN_TIME: Duration = Duration::from_secs(60);
 /// Grace of servers when the launcher itself is told to end.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long after SIGKILL a server may still be there before that is logged.

@@ -2,13 +2,13 @@
 
 use crate::cgroup::{Cgroups, Control, InstanceCgroup};
 use crate::credentials::Credentials;
-use crate::launch::failure::Failure;
+use crate::launch::failure::{At, Failure};
 use crate::state::StateDirectories;
 use only1mcp_wire::plan::{Bind, BindKind, Limits};
-use only1mcp_wire::{Enforced, Mode, ServerName, Wall};
+use only1mcp_wire::{Enforced, Mode, ServerName, Step, Wall};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where `only1mcp-init` stands inside.
 pub const INIT_INSIDE: &str = "/opt/only1mcp/init";
@@ -37,8 +37,8 @@ pub struct Machine {
     pub landlock_abi: u8,
     /// A pidfd of the launcher itself.
     pub own_process: OwnedFd,
-    /// `only1mcp-init`, as it is bound into every sandbox.
-    pub init: Bind,
+    /// Where `only1mcp-init` is.
+    pub program_directory: PathBuf,
     /// The servers' writable directories.
     pub state: StateDirectories,
     /// The servers' secrets.
@@ -48,6 +48,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// `only1mcp-init`, as it is bound into a sandbox.
+    pub fn init(&self) -> Result<Bind, Failure> {
+        init(&self.program_directory).at_subject(Step::Prepare, "only1mcp-init")
+    }
+
     /// Whether memory, process and cpu limits can be set.
     #[must_use]
     pub fn cgroup_limits(&self) -> bool {
@@ -91,11 +96,9 @@ impl Machine {
     }
 }
 
-/// `only1mcp-init` of this program directory, as a bind of every sandbox.
-///
-/// # Errors
-/// The kernel's, if it is not there.
-pub fn init(program_directory: &Path) -> std::io::Result<Bind> {
+/// `only1mcp-init` of this program directory, as a bind of every sandbox. Looked up anew for each launch:
+/// the directory is trusted as this program is, and an upgrade may replace both.
+fn init(program_directory: &Path) -> std::io::Result<Bind> {
     let path = program_directory.join("only1mcp-init").canonicalize()?;
     let found = path.metadata()?;
     Ok(Bind {

@@ -114,6 +114,8 @@ fn try_spawn(
     let (plan, filters) = configuration.server(server).ok_or(code(RefusalCode::UnknownServer))?;
     let isolation = stand(daemon, plan).map_err(|wall| wall_missing(server, wall))?;
     daemon.instances.admit(server, &plan.spawn, Instant::now()).map_err(code)?;
+    let unnumbered = |errno: Errno| Refusal { errno: errno as i32, ..code(RefusalCode::LaunchFailed) };
+    let id = daemon.instances.fresh_id().map_err(unnumbered)?;
     let (process, launching) = launch(&Order { plan, filters, partition, isolation }, &mut daemon.machine)
         .map_err(|failure| failed(server, &plan.program, &failure))?;
     let instance = Instance {
@@ -122,12 +124,10 @@ fn try_spawn(
         owner,
         digest: plan.digest,
         process,
+        expires: None,
         phase: Phase::Launching { launching: Box::new(launching), request },
     };
-    daemon
-        .instances
-        .insert(instance)
-        .map_err(|errno| Refusal { errno: errno as i32, ..code(RefusalCode::LaunchFailed) })?;
+    daemon.instances.insert(id, instance);
     Ok(())
 }
 

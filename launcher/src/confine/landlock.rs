@@ -15,6 +15,9 @@ use only1mcp_wire::Step;
 use only1mcp_wire::plan::AccessRule;
 use std::os::fd::OwnedFd;
 
+/// The highest ABI whose rights this build knows; of a newer kernel no more is used.
+pub const KNOWN_ABI: u8 = 10;
+
 /// Enforces `rules`, on paths of the new root, at the level `abi`.
 pub fn enforce(abi: u8, rules: &[AccessRule]) -> Result<(), Failure> {
     let abi = ABI::from(i32::from(abi));
@@ -105,6 +108,12 @@ mod tests {
             | AccessFs::MakeBlock
             | AccessFs::IoctlDev;
         assert!((access & others).is_empty());
+    }
+
+    #[test]
+    fn the_known_abi_is_the_highest_of_the_library() {
+        assert_eq!(ABI::from(i32::from(KNOWN_ABI)), ABI::from(i32::MAX));
+        assert_ne!(ABI::from(i32::from(KNOWN_ABI) - 1), ABI::from(i32::MAX));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn prepare<'a>(order: &Order<'a>, machine: &mut Machine) -> Result<Ready<'a>
     let plan = order.plan;
     let (directory, identity) = machine.state.provide(&plan.name, order.partition)?;
     let state = Bind { executable: plan.state_executable, ..directory };
-    let init = machine.init.clone();
+    let init = machine.init()?;
     let places = Places::new(order.isolation, plan, &state, &init);
     Ok(Ready {
         plan,
