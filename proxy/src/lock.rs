@@ -12,6 +12,7 @@ use nix::sys::prctl;
 use std::path::Path;
 
 pub mod calls;
+pub mod root;
 
 /// The newest Landlock this was written for; an older kernel enforces what it knows.
 const NEWEST: ABI = ABI::V10;

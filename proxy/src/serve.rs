@@ -9,10 +9,11 @@ pub mod sockets;
 
 use crate::core::Core;
 use crate::core::status::Status;
+use crate::front::accept::{LocalDoor, LocalUsers};
 use crate::front::identity::{Identity, Token, Trust, sock_diag::SockDiag};
 use crate::front::{Front, accept, admin, http, relay};
 use crate::kernel::ReceiveError;
-use crate::limits::{DRAIN_TIME_MAX, START_SCREEN_WAIT_MAX};
+use crate::limits::{ADMIN_CONNECTIONS_MAX, DRAIN_TIME_MAX, RELAY_CONNECTIONS_MAX, START_SCREEN_WAIT_MAX};
 use crate::lock::{self, LockError};
 use crate::servers::launcher::{Launcher, LauncherError};
 use only1mcp_wire::Mode;
@@ -84,20 +85,33 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     privileges::end_with_supervisor()?;
     let token = Token::read(&options.token_file)
         .map_err(|cause| ServeError::Token { file: options.token_file.clone(), cause })?;
-    if let Some(user) = options.user {
-        privileges::become_user(user)?;
-    }
-    privileges::raise_open_files();
+    // While it is still possible; who is asked about later was opened before.
     let trust = match options.mode {
         Mode::User | Mode::Minimal => Trust::OwnUser(SockDiag::open().map_err(ServeError::SockDiag)?),
         Mode::Root | Mode::System => Trust::Nobody,
     };
+    let left = lock::root::leave(&options.launcher);
+    if let Some(user) = options.user {
+        privileges::become_user(user)?;
+    }
+    privileges::end_with_supervisor()?;
+    privileges::raise_open_files();
     let shown = shown_token(options, &token);
     let identity = Identity::new(trust, Token::of(&token), options.token_file.clone());
     drop(token);
     let landlock = lock::lock(&options.launcher)?;
-    tracing::info!(?landlock, uid = nix::unistd::getuid().as_raw(), "locked");
-    runtime()?.block_on(serve(options, sockets, identity, shown))
+    let users = LocalUsers { own: nix::unistd::getuid().as_raw(), root: left.root_reads_as };
+    tracing::info!(?landlock, own_root = left.root.is_ok(), uid = users.own, "locked");
+    if let Err(error) = left.root {
+        tracing::warn!(%error, "no root of our own: if taken over, the proxy could reach this user's Unix sockets");
+    }
+    runtime()?.block_on(serve(options, Doors { sockets, users }, identity, shown))
+}
+
+/// What clients and the operator come in by.
+struct Doors {
+    sockets: Sockets,
+    users: LocalUsers,
 }
 
 /// The token, if it belongs on the start screen: clients need it, and only a person reads it there.
@@ -114,7 +128,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 async fn serve(
     options: &ServeOptions,
-    sockets: Sockets,
+    doors: Doors,
     identity: Identity,
     shown: Option<String>,
 ) -> Result<(), ServeError> {
@@ -123,13 +137,13 @@ async fn serve(
     let (generation, view) = launcher.view().await?;
     let core = Core::start(view, generation, launcher);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let listen = sockets.addresses();
+    let listen = doors.sockets.addresses();
     let status = {
         let core = Arc::clone(&core);
         move || Status { listen: listen.clone(), ..core.status() }
     };
     let front = Arc::new(Front::new(Arc::clone(&core), identity, stop.clone()));
-    open(&front, sockets, status.clone(), &tasks)?;
+    open(&front, doors, status.clone(), &tasks)?;
     if options.start_screen {
         let core = Arc::clone(&core);
         let access = Access { mode: options.mode, token_file: options.token_file.clone(), token: shown };
@@ -161,7 +175,7 @@ async fn drain(tasks: &TaskTracker, signals: &mut StopSignals) {
 /// Opens all doors.
 fn open(
     front: &Arc<Front<Core>>,
-    sockets: Sockets,
+    Doors { sockets, users }: Doors,
     status: impl Fn() -> Status + Clone + Send + Sync + 'static,
     tasks: &TaskTracker,
 ) -> io::Result<()> {
@@ -170,13 +184,21 @@ fn open(
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tasks.spawn(accept::tcp(Arc::clone(front), listener, router.clone(), tasks.clone()));
     }
+    let door = |listener, connections_max| {
+        let (stop, tasks) = (front.stop.clone(), tasks.clone());
+        tokio::net::UnixListener::from_std(listener).map(|listener| LocalDoor {
+            listener,
+            users,
+            connections_max,
+            stop,
+            tasks,
+        })
+    };
     if let Some(listener) = sockets.relay {
-        let listener = tokio::net::UnixListener::from_std(listener)?;
-        tasks.spawn(relay::serve(Arc::clone(front), listener, tasks.clone()));
+        tasks.spawn(relay::serve(Arc::clone(front), door(listener, RELAY_CONNECTIONS_MAX)?));
     }
     if let Some(listener) = sockets.admin {
-        let listener = tokio::net::UnixListener::from_std(listener)?;
-        tasks.spawn(admin::serve(listener, admin::router(status), front.stop.clone(), tasks.clone()));
+        tasks.spawn(admin::serve(door(listener, ADMIN_CONNECTIONS_MAX)?, admin::router(status)));
     }
     let sweeping = Arc::clone(front);
     tasks.spawn(async move { sweeping.sweep_sessions().await });

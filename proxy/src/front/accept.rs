@@ -46,21 +46,55 @@ pub async fn tcp<E: Exchange>(
     }
 }
 
-/// Serves connections to a Unix socket that come from our own user or root, until the proxy stops.
-pub async fn unix<F, S>(
-    listener: UnixListener,
-    connections_max: usize,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-    serve: F,
-) where
+/// Whose local connections are served: our own user's and root's.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalUsers {
+    /// Our uid.
+    pub own: u32,
+    /// How root's uid reads here: 0, or in a user namespace without root the overflow uid, 65534.
+    pub root: u32,
+}
+
+impl LocalUsers {
+    /// The socket's mode already says who may connect; this holds even if somebody changed it.
+    fn include(self, stream: &UnixStream) -> bool {
+        match stream.peer_cred() {
+            Ok(peer) if peer.uid() == self.own || peer.uid() == self.root => true,
+            Ok(peer) => {
+                tracing::warn!(uid = peer.uid(), "refused a local connection of another user");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// A Unix socket with all that serving it needs.
+#[derive(Debug)]
+pub struct LocalDoor {
+    /// The socket.
+    pub listener: UnixListener,
+    /// Who may come in.
+    pub users: LocalUsers,
+    /// Connections at one time.
+    pub connections_max: usize,
+    /// Fires when the proxy stops.
+    pub stop: CancellationToken,
+    /// Where connections are counted.
+    pub tasks: TaskTracker,
+}
+
+/// Serves connections to a Unix socket until the proxy stops.
+pub async fn unix<F, S>(door: LocalDoor, serve: F)
+where
     F: Fn(UnixStream) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
+    let LocalDoor { listener, users, connections_max, stop, tasks } = door;
     let places = Arc::new(Semaphore::new(connections_max));
     while let Some((place, (stream, _))) = next(&places, &stop, |context| listener.poll_accept(context)).await
     {
-        if !is_ours(&stream) {
+        if !users.include(&stream) {
             continue;
         }
         let serving = serve(stream);
@@ -90,19 +124,6 @@ async fn next<T>(
         }
     })
     .await?
-}
-
-/// The socket's mode already says who may connect; this holds even if somebody changed it.
-fn is_ours(stream: &UnixStream) -> bool {
-    let own = nix::unistd::geteuid().as_raw();
-    match stream.peer_cred() {
-        Ok(peer) if peer.uid() == own || peer.uid() == 0 => true,
-        Ok(peer) => {
-            tracing::warn!(uid = peer.uid(), "refused a local connection of another user");
-            false
-        }
-        Err(_) => false,
-    }
 }
 
 /// Serves HTTP/1.1 on one connection. When the proxy stops, the request under way is still answered.

@@ -1,14 +1,10 @@
 //! What the operator may ask over the administration socket: HTTP, one question so far.
 
-use super::accept;
-use crate::limits::ADMIN_CONNECTIONS_MAX;
+use super::accept::{self, LocalDoor};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use tokio::net::UnixListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Answers `GET /status` with what `status` gives.
 pub fn router<S: Serialize>(status: impl Fn() -> S + Clone + Send + Sync + 'static) -> Router {
@@ -16,10 +12,7 @@ pub fn router<S: Serialize>(status: impl Fn() -> S + Clone + Send + Sync + 'stat
 }
 
 /// Serves the administration socket until the proxy stops.
-pub async fn serve(listener: UnixListener, router: Router, stop: CancellationToken, tasks: TaskTracker) {
-    let stopping = stop.clone();
-    accept::unix(listener, ADMIN_CONNECTIONS_MAX, stop, tasks, move |stream| {
-        accept::http(stream, router.clone(), None, stopping.clone())
-    })
-    .await;
+pub async fn serve(door: LocalDoor, router: Router) {
+    let stop = door.stop.clone();
+    accept::unix(door, move |stream| accept::http(stream, router.clone(), None, stop.clone())).await;
 }

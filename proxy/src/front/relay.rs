@@ -1,17 +1,17 @@
 //! The relay socket: newline-delimited JSON-RPC, as an MCP server speaks it on standard input and
 //! output. One connection is one client; both families of the protocol may be mixed on it.
 
+use super::accept::{self, LocalDoor};
 use super::era::{self, Params};
 use super::error::{Fault, code};
 use super::legacy::{Watch, array};
 use super::message::{self, Message, Notification, Request};
 use super::session::legacy_caller;
 use super::subscription::{self, Filter, Resources};
-use super::{Front, accept, frame, modern};
+use super::{Front, frame, modern};
 use crate::exchange::{Answer, Caller, Endpoint, Era, Exchange, Principal, STREAM_MESSAGES_MAX};
 use crate::limits::{
-    BATCH_MESSAGES_MAX, CLIENT_MESSAGE_BYTES_MAX, RELAY_CONNECTIONS_MAX, RELAY_LINES_MAX, RELAY_LINGER_MAX,
-    RELAY_REQUESTS_MAX,
+    BATCH_MESSAGES_MAX, CLIENT_MESSAGE_BYTES_MAX, RELAY_LINES_MAX, RELAY_LINGER_MAX, RELAY_REQUESTS_MAX,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
@@ -19,18 +19,16 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio_util::task::TaskTracker;
 
 /// Bytes that are written with one system call if they wait already.
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// Serves the relay socket until the proxy stops.
-pub async fn serve<E: Exchange>(front: Arc<Front<E>>, listener: UnixListener, tasks: TaskTracker) {
-    let stop = front.stop.clone();
-    accept::unix(listener, RELAY_CONNECTIONS_MAX, stop, tasks, move |stream| {
+pub async fn serve<E: Exchange>(front: Arc<Front<E>>, door: LocalDoor) {
+    accept::unix(door, move |stream| {
         let front = Arc::clone(&front);
         async move {
             if let Ok(peer) = stream.peer_cred() {
