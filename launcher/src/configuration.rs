@@ -3,8 +3,9 @@
 mod check;
 mod compile;
 
-use crate::confine::seccomp::{Filters, Sockets};
+use crate::confine::seccomp::Filters;
 use crate::limits::FINDINGS_BYTES_MAX;
+use crate::machine::Isolation;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use only1mcp_wire::{DecodeError, PlanSet, ServerName, ServerPlan};
@@ -13,7 +14,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use thiserror::Error;
 
-pub use compile::Compiler;
+pub use compile::{Compilation, Compiler};
 
 /// Why a configuration did not come into force.
 #[derive(Debug, Error)]
@@ -63,13 +64,13 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Has the configuration compiled, and takes it if it is sound.
+    /// Takes what the compiler printed, if it is sound.
     ///
     /// # Errors
     /// [`ConfigurationError`]; whatever was in force before should stay so.
-    pub fn read(compiler: &Compiler, generation: u64, sockets: Sockets) -> Result<Self, ConfigurationError> {
-        let set = PlanSet::from_bytes(&compiler.run()?)?;
-        let filters = set.servers.iter().map(|plan| accept(plan, sockets)).collect::<Result<_, _>>()?;
+    pub fn accept(printed: &[u8], generation: u64, isolation: Isolation) -> Result<Self, ConfigurationError> {
+        let set = PlanSet::from_bytes(printed)?;
+        let filters = set.servers.iter().map(|plan| accept(plan, isolation)).collect::<Result<_, _>>()?;
         Ok(Self { generation, set, filters })
     }
 
@@ -83,6 +84,12 @@ impl Configuration {
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &ServerName> {
         self.set.servers.iter().map(|plan| &plan.name)
+    }
+
+    /// Whether it is what the compiler printed.
+    #[must_use]
+    pub fn is(&self, printed: &[u8]) -> bool {
+        self.set.to_bytes() == printed
     }
 
     /// The files and directories it was made of.
@@ -113,9 +120,9 @@ impl Configuration {
     }
 }
 
-fn accept(plan: &ServerPlan, sockets: Sockets) -> Result<Filters, ConfigurationError> {
+fn accept(plan: &ServerPlan, isolation: Isolation) -> Result<Filters, ConfigurationError> {
     check::check(plan).map_err(|fault| ConfigurationError::Refused { server: plan.name.clone(), fault })?;
-    Filters::compile(plan, sockets)
+    Filters::compile(plan, isolation)
         .map_err(|cause| ConfigurationError::Filter { server: plan.name.clone(), cause })
 }
 

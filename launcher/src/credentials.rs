@@ -14,15 +14,17 @@ use std::path::Path;
 /// The directory of credentials.
 #[derive(Debug)]
 pub struct Credentials {
-    directory: Option<OwnedFd>,
+    directory: OwnedFd,
 }
 
 impl Credentials {
-    /// Opens the directory; without one there are no credentials.
-    #[must_use]
-    pub fn open(directory: &Path) -> Self {
-        let directory = File::open(directory).ok().map(OwnedFd::from);
-        Self { directory }
+    /// Opens the directory, making it if need be.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(directory: &Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(directory)?;
+        Ok(Self { directory: File::open(directory)?.into() })
     }
 
     /// The content of a credential, without the newline that editors leave at the end.
@@ -34,7 +36,6 @@ impl Credentials {
     }
 
     fn content(&self, name: &str) -> nix::Result<String> {
-        let directory = self.directory.as_ref().ok_or(Errno::ENOENT)?;
         if name.contains('/') {
             return Err(Errno::EINVAL);
         }
@@ -43,7 +44,7 @@ impl Credentials {
             | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         // Not blocking: a FIFO under this name must not hold the launcher up.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let file = openat2(directory.as_fd(), name, OpenHow::new().flags(flags).resolve(resolve))?;
+        let file = openat2(self.directory.as_fd(), name, OpenHow::new().flags(flags).resolve(resolve))?;
         check(&fstat(&file)?)?;
         let mut content = String::new();
         let read = File::from(file).take(CREDENTIAL_BYTES_MAX + 1).read_to_string(&mut content);
@@ -88,7 +89,7 @@ mod tests {
         }
 
         fn read(&self, name: &str) -> Result<String, Errno> {
-            Credentials::open(&self.0).read(name).map_err(|failure| failure.errno)
+            Credentials::open(&self.0).unwrap().read(name).map_err(|failure| failure.errno)
         }
     }
 

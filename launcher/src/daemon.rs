@@ -2,15 +2,15 @@
 //!
 //! One thread, and nothing in it waits for a single peer or a single launch.
 
+mod reader;
 mod sources;
 
-use crate::configuration::{Compiler, Configuration, ConfigurationError};
-use crate::confine::seccomp::Sockets;
-use crate::instances::{Instances, Phase};
+use crate::configuration::{Compilation, Compiler, Configuration};
+use crate::instances::{Instance, Instances, Phase, descendants};
 use crate::launch::Progress;
-use crate::limits::SHUTDOWN_GRACE;
+use crate::limits::{DRAIN_TIME, SHUTDOWN_GRACE};
 use crate::log;
-use crate::machine::Machine;
+use crate::machine::{Isolation, Machine};
 use crate::peer::{Peer, PeerError};
 use crate::requests::{self, Outcome};
 use crate::start::StartError;
@@ -18,13 +18,15 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned};
+use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned, Step};
+use reader::{News, Reader};
 use sources::Source;
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 /// The signals that tell the launcher to end.
-const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+const ENDING: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
 
 /// All the launcher's state.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub struct Daemon {
     pub instances: Instances,
     listener: OwnedFd,
     signals: SignalFd,
-    compiler: Compiler,
+    reader: Reader,
     peer: Option<Peer>,
     /// Counts connections; a server belongs to the one that asked for it.
     connection: u64,
@@ -51,15 +53,17 @@ impl Daemon {
     /// The kernel's.
     pub fn new(listener: OwnedFd, machine: Machine, compiler: Compiler) -> nix::Result<Self> {
         let mut signals = SigSet::empty();
-        ENDING.into_iter().for_each(|signal| signals.add(signal));
+        ENDING.into_iter().chain([Signal::SIGHUP]).for_each(|signal| signals.add(signal));
         signals.thread_block()?;
+        // Filters are compiled even where no server may be started, so that errors show.
+        let reader = Reader::new(compiler, machine.isolation.unwrap_or(Isolation::Namespaces));
         Ok(Self {
             machine,
             configuration: None,
             instances: Instances::default(),
             listener,
             signals: SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
-            compiler,
+            reader,
             peer: None,
             connection: 0,
             ending: false,
@@ -71,7 +75,8 @@ impl Daemon {
     /// # Errors
     /// [`StartError::Kernel`] if it cannot even wait.
     pub fn run(mut self) -> Result<(), StartError> {
-        self.read_configuration();
+        let news = self.reader.read_first();
+        self.take_news(news);
         while !(self.ending && self.instances.is_empty()) {
             let ready = sources::wait(&self).map_err(|errno| StartError::Kernel("poll", errno))?;
             ready.into_iter().for_each(|source| self.attend(source));
@@ -90,35 +95,54 @@ impl Daemon {
             Source::Peer => self.serve_peer(),
             Source::PeerEnded => self.lose_peer(&PeerError::Closed),
             Source::Listener => self.accept(),
+            Source::Watch => self.reader.look(),
+            Source::Compilation => self.follow_compilation(),
             Source::Launch(id) => self.advance(id),
             Source::Process(id) => self.bury(id),
         }
     }
 
-    fn read_configuration(&mut self) {
-        let generation = self.configuration.as_ref().map_or(0, |configuration| configuration.generation) + 1;
-        match Configuration::read(&self.compiler, generation, Sockets::OfItsNamespace) {
-            Ok(configuration) => {
-                configuration.warnings().iter().for_each(|warning| log::warn(warning.escape_debug()));
-                let count = configuration.names().count();
-                log::info(format_args!(
-                    "generation {generation} of the configuration is in force: {count} servers"
-                ));
-                self.configuration = Some(configuration);
+    /// Puts a configuration that was read into force, or says why not.
+    fn take_news(&mut self, news: News) {
+        let errors = match news {
+            News::Same => return,
+            News::Errors(count) => count,
+            News::Configuration(configuration) => {
+                // A proxy that does not replace them has had its chance: a policy may have become narrower.
+                let in_force = |instance: &Instance| {
+                    configuration
+                        .server(&instance.name)
+                        .is_some_and(|(plan, _)| plan.digest == instance.digest)
+                };
+                self.instances.expire(in_force, Instant::now() + DRAIN_TIME);
+                self.configuration = Some(*configuration);
+                0
             }
-            Err(error) => {
-                log::error(&error);
-                if let ConfigurationError::Findings { text, .. } = &error {
-                    text.lines().for_each(|line| log::error(line.escape_debug()));
-                }
-            }
+        };
+        let generation = self.configuration.as_ref().map_or(0, |configuration| configuration.generation);
+        if self.peer.as_ref().is_some_and(|peer| peer.greeted) {
+            let changed = Event::Changed { generation, errors };
+            self.tell(self.connection, &FromLauncher::Event(changed), Vec::new());
+        }
+    }
+
+    fn follow_compilation(&mut self) {
+        if let Some(news) = self.reader.advance(self.configuration.as_ref()) {
+            self.take_news(news);
         }
     }
 
     fn take_signal(&mut self) {
-        if !matches!(self.signals.read_signal(), Ok(Some(_))) || self.ending {
-            return;
+        let Ok(Some(signal)) = self.signals.read_signal() else { return };
+        if i32::try_from(signal.ssi_signo) == Ok(Signal::SIGHUP as i32) {
+            log::info("told to read the configuration again");
+            self.reader.request();
+        } else if !self.ending {
+            self.end();
         }
+    }
+
+    fn end(&mut self) {
         log::info("told to end; ending all servers");
         self.ending = true;
         let deadline = Instant::now() + SHUTDOWN_GRACE;
@@ -201,6 +225,10 @@ impl Daemon {
             Progress::Pending => {}
             Progress::Running => self.launched(id),
             Progress::Failed(failure) => {
+                if failure.step == Step::SourceChanged {
+                    // Perhaps an upgrade that nobody watched; the proxy hears of it and tries again.
+                    self.reader.request();
+                }
                 let refusal = requests::failed(&instance.name, &instance.program, &failure);
                 self.abandon(id, refusal);
             }
@@ -251,14 +279,29 @@ impl Daemon {
         {
             log::warn(format_args!("the cgroup of {id} is not empty yet; the next start removes it"));
         }
+        if instance.process.isolation == Isolation::LandlockOnly {
+            descendants::end_orphans(&self.expected_children());
+        }
+        // Whoever is told finds nothing of it any more, not even a descriptor here.
+        drop(instance.process);
         if instance.owner != 0 {
             log::info(format_args!("server \"{}\" ({id}) ended: {exit:?}", instance.name));
             self.tell(instance.owner, &FromLauncher::Event(Event::Exited { instance: id, exit }), Vec::new());
         }
     }
 
+    /// The children somebody waits for.
+    fn expected_children(&self) -> BTreeSet<u32> {
+        let servers = self.instances.iter().map(|(_, instance)| instance.process.child.pid);
+        servers.chain(self.reader.compilation.as_ref().map(Compilation::pid)).collect()
+    }
+
     fn keep_deadlines(&mut self, now: Instant) {
-        let due = |(id, instance): (InstanceId, &crate::instances::Instance)| {
+        self.reader.start_if_due(now);
+        if self.reader.is_overdue(now) {
+            self.follow_compilation();
+        }
+        let due = |(id, instance): (InstanceId, &Instance)| {
             instance.deadline().is_some_and(|deadline| deadline <= now).then_some(id)
         };
         for id in self.instances.iter().filter_map(due).collect::<Vec<_>>() {
@@ -277,7 +320,14 @@ impl Daemon {
                 log::error(format_args!("server \"{}\" ({id}) was killed and is still there", instance.name));
                 instance.kill();
             }
-            Phase::Stopping(_) | Phase::Running => instance.kill(),
+            Phase::Running => {
+                log::info(format_args!(
+                    "server \"{}\" ({id}) runs under an old plan: ending it",
+                    instance.name
+                ));
+                instance.stop(Instant::now() + SHUTDOWN_GRACE);
+            }
+            Phase::Stopping(_) => instance.kill(),
         }
     }
 }

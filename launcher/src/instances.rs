@@ -1,12 +1,14 @@
 //! The servers that run or are about to: who may have how many, and how each comes to its end.
 
 mod bucket;
+pub mod descendants;
 
 use crate::cgroup::InstanceCgroup;
 use crate::kernel::clone::Child;
 use crate::kernel::process;
 use crate::launch::Launching;
 use crate::limits::{INSTANCES_MAX, KILL_TIME_MAX};
+use crate::machine::Isolation;
 use bucket::Bucket;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -14,7 +16,6 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use only1mcp_wire::plan::SpawnLimits;
 use only1mcp_wire::{Exit, InstanceId, RefusalCode, ServerName};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -31,6 +32,8 @@ pub struct Instance {
     pub digest: [u8; 32],
     /// Its process.
     pub process: Process,
+    /// When it has to end because its plan is no longer in force.
+    pub expires: Option<Instant>,
     /// What it is doing.
     pub phase: Phase,
 }
@@ -79,7 +82,7 @@ impl Instance {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Launching { launching, .. } => Some(launching.deadline),
-            Phase::Running => None,
+            Phase::Running => self.expires,
             Phase::Stopping(deadline) | Phase::Killed(deadline) => Some(*deadline),
         }
     }
@@ -92,13 +95,20 @@ pub struct Process {
     pub child: Child,
     /// The cgroup around it.
     pub cgroup: Option<InstanceCgroup>,
+    /// What stands around it.
+    pub isolation: Isolation,
 }
 
 impl Process {
     /// Kills everything inside at once: the cgroup, and PID 1, with which its whole namespace ends.
+    /// Without a namespace its descendants are looked for, which one that forks fast can survive for
+    /// a while; what is left of it becomes the launcher's child, and is killed as such.
     pub fn kill(&self) {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
+        }
+        if self.isolation == Isolation::LandlockOnly {
+            descendants::kill_below(self.child.pid);
         }
         self.signal(Signal::SIGKILL);
     }
@@ -157,14 +167,32 @@ impl Instances {
         if bucket.take(limits, now) { Ok(()) } else { Err(RefusalCode::TooManySpawns) }
     }
 
-    /// Keeps an instance under an id that was never used before.
-    pub fn insert(&mut self, instance: Instance) -> nix::Result<InstanceId> {
+    /// An id that was never used before.
+    ///
+    /// # Errors
+    /// The kernel's; not once it has booted.
+    pub fn fresh_id(&self) -> nix::Result<InstanceId> {
         loop {
-            if let Entry::Vacant(free) = self.by_id.entry(InstanceId(process::random()?)) {
-                let id = *free.key();
-                free.insert(instance);
+            let id = InstanceId(process::random()?);
+            if !self.by_id.contains_key(&id) {
                 return Ok(id);
             }
+        }
+    }
+
+    /// Keeps an instance under a fresh id.
+    pub fn insert(&mut self, id: InstanceId, instance: Instance) {
+        self.by_id.insert(id, instance);
+    }
+
+    /// Gives every instance whose plan is no longer in force until `deadline` to end.
+    pub fn expire(&mut self, in_force: impl Fn(&Instance) -> bool, deadline: Instant) {
+        for instance in self.by_id.values_mut() {
+            instance.expires = match instance.expires {
+                _ if in_force(instance) => None,
+                None => Some(deadline),
+                earlier => earlier,
+            };
         }
     }
 
@@ -204,6 +232,36 @@ mod tests {
         assert_eq!(from_init(127), Exit::Status(127));
         assert_eq!(from_init(137), Exit::Signal(9));
         assert_eq!(from_init(255), Exit::Status(255));
+    }
+
+    fn running(name: &str) -> Instance {
+        let pid = std::process::id();
+        let child = Child { pid, pidfd: process::open(pid).unwrap() };
+        Instance {
+            name: ServerName::new(name).unwrap(),
+            program: String::new(),
+            owner: 1,
+            digest: [0; 32],
+            process: Process { child, cgroup: None, isolation: Isolation::Namespaces },
+            expires: None,
+            phase: Phase::Running,
+        }
+    }
+
+    #[test]
+    fn only_what_is_no_longer_in_force_expires_and_only_once() {
+        let mut instances = Instances::default();
+        let [old, kept] = [InstanceId(1), InstanceId(2)];
+        instances.insert(old, running("old"));
+        instances.insert(kept, running("kept"));
+        let now = Instant::now();
+        let in_force = |instance: &Instance| instance.name.as_str() == "kept";
+        instances.expire(in_force, now);
+        instances.expire(in_force, now + std::time::Duration::from_secs(9));
+        assert_eq!(instances.get_mut(old).unwrap().deadline(), Some(now));
+        assert_eq!(instances.get_mut(kept).unwrap().deadline(), None);
+        instances.expire(|_| true, now);
+        assert_eq!(instances.get_mut(old).unwrap().deadline(), None);
     }
 
     #[test]

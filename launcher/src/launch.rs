@@ -5,6 +5,7 @@
 
 pub mod failure;
 pub mod identity;
+pub mod places;
 mod prepare;
 mod progress;
 
@@ -12,13 +13,14 @@ pub use prepare::Order;
 pub use progress::{Launching, Progress};
 
 use crate::cgroup::InstanceCgroup;
+use crate::confine::landlock::Network;
 use crate::confine::root::NewRoot;
 use crate::confine::session::Descriptors;
 use crate::confine::{landlock, namespaces, privileges, resources, session};
 use crate::instances::Process;
 use crate::kernel::clone::{NAMESPACES, Side, clone3};
 use crate::kernel::{descriptors, process};
-use crate::machine::Machine;
+use crate::machine::{Isolation, Machine};
 use failure::{At, Failure};
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, umask};
@@ -37,11 +39,12 @@ pub fn launch(order: &Order<'_>, machine: &mut Machine) -> Result<(Process, Laun
     let (streams, servers) = progress::streams(ready.identity)?;
     let (line, childs) = progress::line()?;
     let cgroup = machine.cgroup(&order.plan.name, &order.plan.limits)?;
-    let cloned = clone3(NAMESPACES, cgroup.as_ref().map(AsFd::as_fd)).at(Step::Clone);
+    let namespaces = if ready.isolation == Isolation::Namespaces { NAMESPACES } else { 0 };
+    let cloned = clone3(namespaces, cgroup.as_ref().map(AsFd::as_fd)).at(Step::Clone);
     match cloned.inspect_err(|_| give_back(cgroup.as_ref()))? {
         Side::Parent(child) => {
-            let launching = Launching::new(child.pid, line, streams, ready.identity);
-            Ok((Process { child, cgroup }, launching))
+            let launching = Launching::new(child.pid, line, streams, &ready);
+            Ok((Process { child, cgroup, isolation: ready.isolation }, launching))
         }
         Side::Child => carry_out(
             &ready,
@@ -59,7 +62,11 @@ fn carry_out(ready: &Ready<'_>, given: &Descriptors<'_>) -> ! {
     if let Err(failure) = session::settle(given) {
         fail(given.line, &failure);
     }
-    match confine(ready) {
+    let confined = match ready.isolation {
+        Isolation::Namespaces => confine(ready),
+        Isolation::LandlockOnly => confine_without_namespaces(ready),
+    };
+    match confined {
         Ok(never) => match never {},
         Err(failure) => fail(descriptors::line(), &failure),
     }
@@ -75,9 +82,10 @@ fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
 
     umask(Mode::empty());
     let root = NewRoot::mount()?;
+    // Before the binds: a grant may lie below `/tmp`.
+    plan.scratch.iter().try_for_each(|scratch| root.scratch(scratch))?;
     plan.binds.iter().try_for_each(|bind| root.bind(bind))?;
     root.bind(&ready.init)?;
-    plan.scratch.iter().try_for_each(|scratch| root.scratch(scratch))?;
     root.proc()?;
     root.bind(&ready.state)?;
     plan.files.iter().try_for_each(|file| root.file(file))?;
@@ -88,9 +96,25 @@ fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
     resources::limit(&plan.limits)?;
     privileges::drop_all()?;
     session::start()?;
-    session::enter(&plan.working_directory)?;
+    session::enter(&ready.working_directory)?;
     session::close_all_else()?;
-    landlock::enforce(ready.landlock_abi, &ready.rules)?;
+    landlock::enforce(ready.landlock_abi, &ready.rules, Network::OfItsOwn)?;
+    ready.filters.install()?;
+    execve(&ready.program, &ready.arguments, &ready.environment).at(Step::ExecInit)
+}
+
+/// What is left of the walls in minimal mode, in the same order.
+fn confine_without_namespaces(ready: &Ready<'_>) -> Result<Infallible, Failure> {
+    namespaces::hide_from_debuggers()?;
+    namespaces::tie_to_launcher()?;
+    resources::limit(&ready.plan.limits)?;
+    privileges::drop_what_an_ordinary_user_can()?;
+    session::start()?;
+    session::keep_orphans()?;
+    session::enter(&ready.working_directory)?;
+    session::make_scratch(&ready.state.source)?;
+    session::close_all_else()?;
+    landlock::enforce(ready.landlock_abi, &ready.rules, Network::OfTheHost)?;
     ready.filters.install()?;
     execve(&ready.program, &ready.arguments, &ready.environment).at(Step::ExecInit)
 }

@@ -11,17 +11,23 @@ pub const FINDINGS_BYTES_MAX: u64 = 64 * 1024;
 /// Servers that run at once, all names together.
 pub const INSTANCES_MAX: usize = 256;
 /// Messages that wait for a proxy that does not read; one more and the connection is closed.
-pub const OUTBOX_MESSAGES_MAX: usize = 1024;
+pub const OUTBOX_MESSAGES_MAX: usize = 512;
 /// Bytes of one credential.
 pub const CREDENTIAL_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of what a failing step says of its subject.
 pub const SUBJECT_BYTES_MAX: usize = 1024;
+/// Descriptors the launcher itself may have open; its own soft limit is raised to this or the hard one.
+pub const OPEN_FILES_MAX: u64 = 65_536;
+/// How long a server may go on under a plan that is no longer in force.
+pub const DRAIN_TIME: Duration = Duration::from_secs(60);
 /// Grace of servers when the launcher itself is told to end.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long after SIGKILL a server may still be there before that is logged.
 pub const KILL_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a change of the configuration must rest before it is read.
 pub const SETTLE_TIME: Duration = Duration::from_millis(200);
+/// How long changes may go on before the configuration is read in spite of them.
+pub const CHANGE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Bytes of the new root's own tmpfs: links, synthetic files and mount points.
 pub const ROOT_TMPFS_SIZE: &std::ffi::CStr = c"16m";
 /// Files of the new root's own tmpfs.
@@ -30,3 +36,5 @@ pub const ROOT_TMPFS_INODES: &std::ffi::CStr = c"16384";
 pub const LOCKED_MEMORY_BYTES: u64 = 64 * 1024;
 /// `RLIMIT_SIGPENDING` of a server.
 pub const PENDING_SIGNALS: u64 = 1024;
+/// How often minimal mode looks for processes that were started while it killed others.
+pub const KILL_ROUNDS_MAX: usize = 64;

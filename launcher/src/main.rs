@@ -2,7 +2,7 @@
 //!
 //! One thread, no network, no parser of anything a person wrote. The story "launch one server" is
 //! [`launch`]; the conversation with the proxy is [`daemon`]. Reading order: [`arguments`], [`start`],
-//! [`pool`], [`configuration`], [`daemon`], [`peer`], [`requests`], [`instances`], [`launch`],
+//! [`pool`], [`configuration`], [`watch`], [`daemon`], [`peer`], [`requests`], [`instances`], [`launch`],
 //! [`confine`], [`state`], [`credentials`], [`cgroup`], [`kernel`].
 
 mod arguments;
@@ -22,6 +22,7 @@ mod pool;
 mod requests;
 mod start;
 mod state;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -116,6 +116,7 @@ impl Peer {
             let message = match received {
                 Ok(message) => message,
                 Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+                Err(Errno::ECONNRESET) => return Err(PeerError::Closed),
                 Err(errno) => return Err(errno.into()),
             };
             for part in message.cmsgs()? {

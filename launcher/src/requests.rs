@@ -6,6 +6,7 @@ use crate::instances::{Instance, Phase};
 use crate::launch::failure::Failure;
 use crate::launch::{Order, launch};
 use crate::log;
+use crate::machine::{Isolation, MINIMAL_LANDLOCK_ABI};
 use crate::peer::PeerError;
 use nix::errno::Errno;
 use only1mcp_wire::limits::LIST_PAGE_NAMES;
@@ -111,11 +112,11 @@ fn try_spawn(
         return Err(code(RefusalCode::StaleGeneration));
     }
     let (plan, filters) = configuration.server(server).ok_or(code(RefusalCode::UnknownServer))?;
-    if let Some(wall) = missing_wall(daemon, plan) {
-        return Err(wall_missing(server, wall));
-    }
+    let isolation = stand(daemon, plan).map_err(|wall| wall_missing(server, wall))?;
     daemon.instances.admit(server, &plan.spawn, Instant::now()).map_err(code)?;
-    let (process, launching) = launch(&Order { plan, filters, partition }, &mut daemon.machine)
+    let unnumbered = |errno: Errno| Refusal { errno: errno as i32, ..code(RefusalCode::LaunchFailed) };
+    let id = daemon.instances.fresh_id().map_err(unnumbered)?;
+    let (process, launching) = launch(&Order { plan, filters, partition, isolation }, &mut daemon.machine)
         .map_err(|failure| failed(server, &plan.program, &failure))?;
     let instance = Instance {
         name: server.clone(),
@@ -123,22 +124,33 @@ fn try_spawn(
         owner,
         digest: plan.digest,
         process,
+        expires: None,
         phase: Phase::Launching { launching: Box::new(launching), request },
     };
-    daemon
-        .instances
-        .insert(instance)
-        .map_err(|errno| Refusal { errno: errno as i32, ..code(RefusalCode::LaunchFailed) })?;
+    daemon.instances.insert(id, instance);
     Ok(())
 }
 
-/// The first wall the policy requires and this machine lacks.
-fn missing_wall(daemon: &Daemon, plan: &ServerPlan) -> Option<Wall> {
-    let landlock = daemon.machine.landlock_abi;
-    if landlock == 0 || landlock < plan.requires.landlock_abi {
-        return Some(Wall::Landlock);
+/// What can be put around this server; else the first wall that is required and missing.
+fn stand(daemon: &Daemon, plan: &ServerPlan) -> Result<Isolation, Wall> {
+    let isolation = daemon.machine.isolation.ok_or(Wall::UserNamespace)?;
+    let floor = match isolation {
+        Isolation::Namespaces => 1,
+        Isolation::LandlockOnly => MINIMAL_LANDLOCK_ABI,
+    };
+    if daemon.machine.landlock_abi < plan.requires.landlock_abi.max(floor) {
+        return Err(Wall::Landlock);
     }
-    (plan.requires.cgroup && !daemon.machine.cgroup_limits()).then_some(Wall::MemoryLimit)
+    if plan.requires.cgroup && !daemon.machine.cgroup_limits() {
+        return Err(Wall::MemoryLimit);
+    }
+    Ok(isolation)
+}
+
+/// What a person can do about blocked user namespaces.
+pub fn advice_on_namespaces() -> &'static str {
+    "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, \
+     kernel.apparmor_restrict_unprivileged_userns), or start with --allow-degraded"
 }
 
 fn wall_missing(server: &ServerName, wall: Wall) -> Refusal {
@@ -149,10 +161,7 @@ fn wall_missing(server: &ServerName, wall: Wall) -> Refusal {
         Wall::Landlock => {
             "a newer kernel has a higher landlock ABI; or lower requires.landlock in the policy"
         }
-        Wall::UserNamespace => {
-            "allow unprivileged user namespaces (sysctl user.max_user_namespaces, \
-             kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or start with --allow-degraded"
-        }
+        Wall::UserNamespace => advice_on_namespaces(),
         _ => {
             "run it under systemd or another manager that delegates memory, pids and cpu of cgroup v2, \
               or take requires.cgroup out of the policy"

@@ -1,17 +1,24 @@
 //! From `main` to a daemon that can serve: sanitise what was inherited, give up root, find the walls.
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Degraded};
 use crate::cgroup;
 use crate::configuration::Compiler;
+use crate::confine::{landlock, namespaces};
 use crate::credentials::Credentials;
 use crate::daemon::Daemon;
 use crate::kernel::{descriptors, filter, process};
-use crate::machine::{self, Machine};
+use crate::limits::OPEN_FILES_MAX;
+use crate::log;
+use crate::machine::{Isolation, Machine};
 use crate::pool::{Pool, PoolError};
+use crate::requests;
 use crate::state::StateDirectories;
 use nix::errno::Errno;
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::socket::sockopt::{AcceptConn, SockType};
+use nix::sys::socket::{SockType as SocketKind, getsockopt};
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{Pid, getppid};
 use only1mcp_wire::Mode;
@@ -93,20 +100,48 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     if arguments.mode != Mode::System {
         tie_to(supervisor)?;
     }
+    let isolation = isolation(arguments);
+    let minimal = isolation == Some(Isolation::LandlockOnly);
     let machine = Machine {
-        mode: arguments.mode,
-        landlock_abi: filter::landlock_abi(),
+        mode: if minimal { Mode::Minimal } else { arguments.mode },
+        isolation,
+        landlock_abi: filter::landlock_abi().min(landlock::KNOWN_ABI),
         own_process: process::open(std::process::id()).map_err(kernel("pidfd_open"))?,
-        init: machine::init(&arguments.program_directory)
-            .map_err(|error| StartError::File("only1mcp-init".into(), error))?,
+        program_directory: arguments.program_directory.clone(),
         state: StateDirectories::open(&arguments.state_directory.join("servers"), pool)
             .map_err(|error| StartError::File("the state directory".into(), error))?,
-        credentials: Credentials::open(&arguments.state_directory.join("credentials")),
+        credentials: Credentials::open(&arguments.state_directory.join("credentials"))
+            .map_err(|error| StartError::File("the credentials directory".into(), error))?,
         cgroups,
     };
-    let compiler =
-        Compiler { program_directory: arguments.program_directory.clone(), config: arguments.config.clone() };
+    let compiler = Compiler {
+        program_directory: arguments.program_directory.clone(),
+        state_directory: arguments.state_directory.clone(),
+        mode: arguments.mode,
+        config: arguments.config.clone(),
+    };
     Daemon::new(listener, machine, compiler).map_err(kernel("signalfd"))
+}
+
+/// Tries whether namespaces can be made here, and decides what to do if not. With a pool of uids there is
+/// no lesser choice: without a namespace a server could not be given a uid of its own.
+fn isolation(arguments: &Arguments) -> Option<Isolation> {
+    let Err(errno) = namespaces::probe() else { return Some(Isolation::Namespaces) };
+    if arguments.mode != Mode::User || arguments.degraded == Degraded::Refuse {
+        log::error(format_args!("this machine refuses user namespaces ({errno}): no server will be started"));
+        log::help(requests::advice_on_namespaces());
+        return None;
+    }
+    // What a server leaves behind must come to us and not to init.
+    if let Err(errno) = prctl::set_child_subreaper(true) {
+        log::error(format_args!("cannot become the reaper of orphans: {errno}"));
+        return None;
+    }
+    log::warn(format_args!(
+        "this machine refuses user namespaces ({errno}): servers share it and its network namespace with you, \
+         and only landlock, system call filters and resource limits hold them"
+    ));
+    Some(Isolation::LandlockOnly)
 }
 
 /// Nothing inherited counts but the socket, standard error and the environment.
@@ -116,13 +151,21 @@ fn sanitise() -> Result<OwnedFd, StartError> {
     if threads != 1 {
         return Err(StartError::Threads);
     }
+    descriptors::fill_standard_streams().map_err(|errno| StartError::Kernel("standard streams", errno))?;
     let listener = descriptors::inherited(LISTENER).map_err(StartError::Listener)?;
+    let kind = getsockopt(&listener, SockType).map_err(StartError::Listener)?;
+    if kind != SocketKind::SeqPacket || !getsockopt(&listener, AcceptConn).map_err(StartError::Listener)? {
+        return Err(StartError::Listener(Errno::EPROTOTYPE));
+    }
     descriptors::close_from(LISTENER + 1).map_err(|errno| StartError::Kernel("close_range", errno))?;
     process::default_signals();
     // A peer or a reader of the log that went away is an error number, not the end.
     let cleared = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::from(Signal::SIGPIPE)), None);
     cleared.map_err(|errno| StartError::Kernel("sigprocmask", errno))?;
     umask(FileMode::from_bits_truncate(0o077));
+    let limit = |errno| StartError::Kernel("RLIMIT_NOFILE", errno);
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(limit)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard.min(OPEN_FILES_MAX), hard).map_err(limit)?;
     Ok(listener)
 }
 

@@ -1,8 +1,10 @@
 //! Documents become checked servers, gathering every finding on the way.
 
-pub mod grants;
+mod environment;
+mod grants;
 pub mod proxy;
 pub mod server;
+mod visible;
 
 use crate::document::config::{self, ConfigDocument, PolicyChoice, ServerDocument};
 use crate::document::policy::{self as policy_document, PolicyDocument};
@@ -157,7 +159,7 @@ fn named_policy(
     input: &Input<'_>,
     findings: &mut Findings,
 ) -> Option<Policy> {
-    if let Some(profile) = profile::load(&name.value, findings) {
+    if let Some(profile) = profile::load(&name.value) {
         return Some(Policy::merge(&name.value, profile, None, Vec::new()));
     }
     match policies.get(&name.value) {
@@ -184,7 +186,7 @@ fn finish_policy(
     findings: &mut Findings,
 ) -> Option<Policy> {
     let grants = grants::check(document, input, findings);
-    let profile = profile::load(&document.extends.as_ref()?.value, findings)?;
+    let profile = profile::load(&document.extends.as_ref()?.value)?;
     Some(Policy::merge(name, profile, Some(document), grants))
 }
 

@@ -28,8 +28,8 @@ impl Access {
 /// Directories that belong to only1mcp on this machine.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
-    /// The directory of the configuration and its policies, if there is one.
-    pub config_directory: Option<String>,
+    /// The configuration, if it is a file. The policies stand beside it.
+    pub config: Option<String>,
     /// The directory of tokens, credentials and the servers' state.
     pub state_directory: String,
     /// The directory of the programs.
@@ -113,9 +113,13 @@ pub const GIT_OBEYED: [&str; 3] = ["hooks", "config", "modules"];
 /// Why this path cannot be granted, if it cannot. `path` has no symbolic links in it.
 #[must_use]
 pub fn refuse(path: &str, access: Access, own: &Own) -> Option<Refusal> {
-    refuse_own(path, access, own)
+    if path == "/" {
+        return refusal("is everything", "name the directories that are needed");
+    }
+    own_homes(path, own)
+        .find_map(|home| refuse_home(path, &home, access))
+        .or_else(|| refuse_own(path, access, own))
         .or_else(|| refuse_system(path, access))
-        .or_else(|| own_homes(path, own).find_map(|home| refuse_home(path, &home, access)))
         .or_else(|| (access == Access::Write).then(|| refuse_obeyed(path)).flatten())
 }
 
@@ -128,9 +132,6 @@ fn covers(path: &str, thing: &str) -> bool {
 }
 
 fn refuse_own(path: &str, access: Access, own: &Own) -> Option<Refusal> {
-    if path == "/" {
-        return refusal("is everything", "name the directories that are needed");
-    }
     if INSIDE.iter().any(|inside| is_within(path, inside)) {
         return refusal(
             "is a directory of the sandbox itself",
@@ -143,13 +144,20 @@ fn refuse_own(path: &str, access: Access, own: &Own) -> Option<Refusal> {
             "write `state` for the server's own directory, or choose another one",
         );
     }
-    if own.config_directory.as_deref().is_some_and(|config| covers(path, config)) {
-        return refusal("holds the configuration and the policies", "choose a directory elsewhere");
+    if own.config.as_deref().is_some_and(|config| is_configuration(path, config)) {
+        return refusal("holds the configuration or the policies", "choose a directory elsewhere");
     }
     if access == Access::Write && covers(path, &own.program_directory) {
         return refusal("holds only1mcp's own programs", "choose a directory elsewhere");
     }
     None
+}
+
+/// Whether a path is the configuration, a policy, or a directory above them. Other directories beside
+/// the configuration are nobody's business: a project may keep its servers there.
+fn is_configuration(path: &str, config: &str) -> bool {
+    let directory = parent(config);
+    is_within(config, path) || covers(path, &join(directory, "policies"))
 }
 
 fn refuse_system(path: &str, access: Access) -> Option<Refusal> {
@@ -222,7 +230,7 @@ mod tests {
 
     fn own() -> Own {
         Own {
-            config_directory: Some("/home/ann/cfg/only1mcp".into()),
+            config: Some("/home/ann/cfg/only1mcp/config.yaml".into()),
             state_directory: "/home/ann/.local/state/only1mcp".into(),
             program_directory: "/opt/tools/bin".into(),
             homes: vec!["/home/ann".into(), "/people/bob".into()],
@@ -256,7 +264,10 @@ mod tests {
             "/people/bob",
             "/people",
             "/home/ann/cfg",
+            "/home/ann/cfg/only1mcp",
+            "/home/ann/cfg/only1mcp/config.yaml",
             "/home/ann/cfg/only1mcp/policies",
+            "/home/ann/cfg/only1mcp/policies/x.yaml",
             "/home/ann/.local/state/only1mcp/servers/x",
             "/home/ann/.local",
             "/opt/tools/bin",
@@ -277,9 +288,15 @@ mod tests {
         for path in bad {
             assert!(refuse(path, Access::Write, &own()).is_some(), "{path}");
         }
-        for path in
-            ["/home/ann/project", "/srv/data", "/var/lib/files", "/tmp/exchange", "/data", "/root/work"]
-        {
+        for path in [
+            "/home/ann/project",
+            "/home/ann/cfg/only1mcp/data",
+            "/srv/data",
+            "/var/lib/files",
+            "/tmp/exchange",
+            "/data",
+            "/root/work",
+        ] {
             assert_eq!(refuse(path, Access::Write, &own()), None, "{path}");
         }
     }

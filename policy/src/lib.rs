@@ -4,7 +4,7 @@
 //!
 //! Reading order: [`limits`], [`finding`], [`document`], [`files`], [`path`], [`profile`],
 //! [`system_calls`], [`floor`], [`protected`], [`resolve`], [`root`], [`policy`], [`check`], [`plan`],
-//! [`view`], [`explain`], [`show`], [`schema`].
+//! [`view`], [`redact`], [`explain`], [`show`], [`schema`].
 #![forbid(unsafe_code)]
 
 pub mod check;
@@ -13,6 +13,8 @@ pub mod explain;
 pub mod files;
 pub mod finding;
 pub mod floor;
+#[cfg(test)]
+mod golden;
 pub mod interpolate;
 pub mod limits;
 pub mod path;
@@ -20,6 +22,7 @@ pub mod plan;
 pub mod policy;
 pub mod profile;
 pub mod protected;
+pub mod redact;
 pub mod resolve;
 pub mod root;
 pub mod schema;

@@ -2,19 +2,20 @@
 
 use crate::check::Checked;
 use crate::check::server::Server;
-use crate::finding::{Findings, Place, Severity};
+use crate::finding::{Finding, Findings, Severity};
 use crate::limits::{SPAWN_BURST, SPAWN_INSTANCES, SPAWNS_PER_MINUTE};
 use crate::system_calls;
 use crate::view::{ProxyView, ServerView, View};
 use only1mcp_wire::plan::{BindKind, PlanSet, ServerPlan, SpawnLimits};
-use only1mcp_wire::{Encode, ServerName};
+use only1mcp_wire::{DecodeError, Encode, ServerName};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use thiserror::Error;
 
 /// The plan of one server, with its digest.
-pub fn plan(server: &Server, findings: &mut Findings) -> ServerPlan {
-    let place = Place::whole(server.name.as_str());
+#[must_use]
+pub fn plan(server: &Server) -> ServerPlan {
     let mut plan = ServerPlan {
         name: server.name.clone(),
         digest: [0; 32],
@@ -28,7 +29,7 @@ pub fn plan(server: &Server, findings: &mut Findings) -> ServerPlan {
         scratch: server.root.scratch.clone(),
         state_executable: server.policy.profile.state_executable,
         rules: server.root.rules.clone(),
-        system_calls: system_calls::numbers_of(&server.policy.profile.groups, &place, findings),
+        system_calls: system_calls::numbers_of(&server.policy.profile.groups),
         jit: server.policy.jit,
         limits: server.policy.limits.clone(),
         requires: server.policy.requires.clone(),
@@ -55,8 +56,9 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// All plans by name.
-pub fn plans(checked: &Checked, findings: &mut Findings) -> BTreeMap<ServerName, ServerPlan> {
-    checked.servers.iter().map(|server| (server.name.clone(), plan(server, findings))).collect()
+#[must_use]
+pub fn plans(checked: &Checked) -> BTreeMap<ServerName, ServerPlan> {
+    checked.servers.iter().map(|server| (server.name.clone(), plan(server))).collect()
 }
 
 /// What the proxy may know.
@@ -82,32 +84,44 @@ pub fn view(checked: &Checked, plans: &BTreeMap<ServerName, ServerPlan>) -> View
     }
 }
 
-/// Everything the launcher needs. `documents` are the files the configuration came from.
+/// Why there is no plan set.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// The view cannot be written as JSON.
+    #[error("the view cannot be written: {0}")]
+    View(#[from] serde_json::Error),
+    /// The launcher would not read it.
+    #[error("the configuration is too large for one plan set: {0}")]
+    Size(#[from] DecodeError),
+}
+
+/// The bytes of everything the launcher needs. `documents` are the files the configuration came from.
 ///
 /// # Errors
-/// If the view cannot be written as JSON.
+/// [`PlanError`] if the launcher would not take it.
 pub fn plan_set(
     checked: &Checked,
     documents: Vec<String>,
-    findings: &mut Findings,
-) -> Result<PlanSet, serde_json::Error> {
-    let plans = plans(checked, findings);
+    findings: &Findings,
+) -> Result<Vec<u8>, PlanError> {
+    let plans = plans(checked);
     let view = serde_json::to_vec(&view(checked, &plans))?;
-    Ok(PlanSet {
+    let warnings = findings.sorted().into_iter().filter(|finding| finding.severity == Severity::Warning);
+    let set = PlanSet {
         inputs: inputs(checked, &plans, documents),
-        warnings: findings
-            .sorted()
-            .into_iter()
-            .filter(|finding| finding.severity == Severity::Warning)
-            .map(crate::finding::Finding::to_line)
-            .collect(),
+        warnings: warnings.map(Finding::to_line).collect(),
         view,
         servers: plans.into_values().collect(),
-    })
+    };
+    let bytes = set.to_bytes();
+    // Every bound of the wire at once, by the very code the launcher reads with.
+    PlanSet::from_bytes(&bytes)?;
+    Ok(bytes)
 }
 
-/// What to watch: the documents, the programs, and single files that are bound, since a file that was
-/// replaced by another no longer is the one that was checked.
+/// What to watch: the documents, the programs, what they belong to, and single files that are bound,
+/// since a file that was replaced by another no longer is the one that was checked. Granted directories
+/// are not watched: what is written in them is the servers' own business.
 fn inputs(
     checked: &Checked,
     plans: &BTreeMap<ServerName, ServerPlan>,
@@ -116,7 +130,10 @@ fn inputs(
     let mut inputs = documents;
     let binds = plans.values().flat_map(|plan| &plan.binds);
     inputs.extend(binds.filter(|bind| bind.kind == BindKind::File).map(|bind| bind.source.clone()));
-    inputs.extend(checked.servers.iter().flat_map(|server| server.resolution.inputs.clone()));
+    for server in &checked.servers {
+        inputs.extend(server.resolution.inputs.clone());
+        inputs.extend(server.resolution.needs.iter().map(|need| need.source.clone()));
+    }
     inputs.sort_unstable();
     inputs.dedup();
     inputs

@@ -13,7 +13,7 @@ use crate::limits::{PROGRAM_HEAD_BYTES, SHEBANG_DEPTH_MAX};
 use crate::path::{self, Way, follow, is_within, join, name, parent};
 use head::Head;
 
-/// Where programs of our own stand inside.
+/// Where programs of our own stand inside, beside the launcher's init.
 pub const OWN_PROGRAMS: &str = "/opt/only1mcp";
 /// Programs of our own that a configuration may name.
 pub const OWN_PROGRAM_NAMES: [&str; 2] = ["only1mcp-probe", "only1mcp-builtin"];
@@ -139,7 +139,15 @@ impl Search<'_> {
                 self.script(&way, into)?;
                 let next = if via_env { self.env(&way.real, &interpreter, into)? } else { interpreter };
                 into.chain.push(format!("{} is a script for {next}", way.real));
-                self.program(&next, depth + 1, into)?;
+                self.program(&next, depth + 1, into).map_err(|(message, help)| {
+                    // Once is enough, for the script that was named.
+                    let script = if depth == 0 {
+                        format!("{} is a script for {next}: ", way.real)
+                    } else {
+                        String::new()
+                    };
+                    (format!("{script}{message}"), help)
+                })?;
                 Ok(way.real)
             }
         }

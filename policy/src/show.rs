@@ -1,9 +1,159 @@
 //! The effective configuration as YAML, with defaults filled in and secrets left out.
 
 use crate::check::Checked;
+use crate::check::server::Server;
+use crate::document::units::{show_duration, show_size};
+use crate::floor::Access;
+use crate::redact;
+use only1mcp_wire::plan::{Variable, VariableValue};
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
-/// The effective configuration, redacted.
+/// The effective configuration, redacted. It is a configuration itself, but for what was left out.
 #[must_use]
 pub fn show(checked: &Checked) -> String {
-    format!("servers: {}\n", checked.servers.len())
+    let proxy = json!({
+        "listen": checked.proxy.listen.to_string(),
+        "names": {"max_length": checked.proxy.name_characters_max},
+    });
+    let servers: Vec<Value> = checked.servers.iter().map(server).collect();
+    let mut out = String::new();
+    write_value(&mut out, &json!({"servers": servers, "proxy": proxy}), 0);
+    for inert in &checked.proxy.inert {
+        let _ = writeln!(out, "# {inert} is accepted but not enforced yet");
+    }
+    out
+}
+
+fn server(server: &Server) -> Value {
+    let environment: Map<String, Value> =
+        server.written_environment.iter().map(|entry| (entry.name.clone(), variable(entry))).collect();
+    let words = redact::arguments(&server.written_arguments);
+    let (command, arguments) = words.split_first().map_or((None, [].as_slice()), |(c, rest)| (Some(c), rest));
+    json!({
+        "id": server.name.as_str(),
+        "transport": "stdio",
+        "command": command,
+        "args": arguments,
+        "env": environment,
+        "cwd": server.working_directory,
+        "scope": "shared",
+        "startup_timeout": show_duration(server.startup_timeout_ms),
+        "request_timeout": show_duration(server.request_timeout_ms),
+        "policy": policy(server),
+    })
+}
+
+fn policy(server: &Server) -> Value {
+    let policy = &server.policy;
+    let granted = |access| -> Vec<&str> {
+        let grants = policy.grants.iter().filter(|grant| grant.access == access);
+        grants.map(|grant| grant.path.as_str()).collect()
+    };
+    let mut write = vec!["state"];
+    write.extend(granted(Access::Write));
+    json!({
+        "extends": policy.profile.name,
+        "filesystem": {"read": granted(Access::Read), "execute": granted(Access::Execute), "write": write},
+        "network": {"allow": []},
+        "limits": {
+            "memory": show_size(policy.limits.memory_bytes),
+            "processes": policy.limits.processes,
+            "cpu": format!("{}%", policy.limits.cpu_percent),
+            "open_files": policy.limits.open_files,
+            "scratch": show_size(policy.scratch_bytes),
+            "file_size": show_size(policy.limits.file_bytes),
+        },
+        "requires": {"cgroup": policy.requires.cgroup, "landlock": policy.requires.landlock_abi},
+        "tools": {"allow": policy.tools.allow, "deny": policy.tools.deny},
+        "memory": {"jit": policy.jit},
+    })
+}
+
+/// A variable as written. A value that may be a secret is left out.
+fn variable(variable: &Variable) -> Value {
+    match &variable.value {
+        VariableValue::Credential(name) => json!({"credential": name}),
+        VariableValue::Literal(text) => json!(redact::variable(&variable.name, text)),
+    }
+}
+
+fn write_value(out: &mut String, value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let _ = write!(out, "{indent}{}:", inline(&json!(key)));
+                write_below(out, value, depth);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                let mut text = String::new();
+                write_value(&mut text, item, depth + 1);
+                // The first key of a mapping stands behind the dash.
+                let _ = write!(out, "{indent}- {}", text.trim_start());
+            }
+        }
+        scalar => {
+            let _ = writeln!(out, "{indent}{}", inline(scalar));
+        }
+    }
+}
+
+/// A value on one line.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::String(text) if is_plain(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        // JSON is YAML.
+        other => other.to_string(),
+    }
+}
+
+/// Whether YAML reads this text as itself without quotes, in every version and place.
+fn is_plain(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let unit = digits == "%" || (!digits.is_empty() && digits.chars().all(|c| c.is_ascii_alphabetic()));
+    let quantity = digits.len() < text.len() && unit;
+    // Digits, dots and colons together are a number in no version of YAML if the dots come first.
+    let address = text.parse::<std::net::SocketAddrV4>().is_ok();
+    let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '/'))
+        && text.chars().all(fits);
+    let old_boolean = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    (word || quantity || address) && !old_boolean.contains(&text.to_lowercase().as_str())
+}
+
+fn write_below(out: &mut String, value: &Value, depth: usize) {
+    let nested = match value {
+        Value::Object(map) => !map.is_empty(),
+        Value::Array(items) => items.iter().any(Value::is_object),
+        _ => false,
+    };
+    if nested {
+        out.push('\n');
+        write_value(out, value, depth + 1);
+    } else {
+        let _ = writeln!(out, " {}", inline(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_could_be_read_as_something_else_is_quoted() {
+        for plain in ["probe", "/usr/bin/x-1.2", "30s", "512MiB", "A", "server.py", "127.0.0.1:80", "100%"] {
+            assert_eq!(inline(&json!(plain)), plain);
+        }
+        for text in [
+            "no", "Yes", "null", "1", "1.5", "0x10", "1e5", "", "a: b", "- a", "*", "a#b", "~", "[x]",
+            "1:30", "%x",
+        ] {
+            assert_eq!(inline(&json!(text)), format!("\"{text}\""));
+        }
+        assert_eq!(inline(&json!(["a", "b c", 3, true])), "[a, \"b c\", 3, true]");
+    }
 }

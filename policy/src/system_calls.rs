@@ -5,8 +5,9 @@ pub mod numbers;
 use crate::document::keys::{GROUP, GROUPS};
 use crate::document::reader::Fields;
 use crate::document::{self, Source};
-use crate::finding::{Findings, Place};
+use crate::finding::Findings;
 use numbers::{NEVER, NUMBERS};
+use std::sync::LazyLock;
 
 /// A group of system calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +20,13 @@ pub struct Group {
     pub calls: Vec<String>,
 }
 
-/// All groups.
-pub fn groups(findings: &mut Findings) -> Vec<Group> {
+/// All groups. They ship with the program, and a test sees that they have no findings.
+pub fn groups() -> &'static [Group] {
+    static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| parse(&mut Findings::default()));
+    &GROUPS
+}
+
+fn parse(findings: &mut Findings) -> Vec<Group> {
     let text = include_str!("../syscalls/groups.yaml").to_owned();
     let source = Source { path: "<system call groups>".to_owned(), text };
     let Some(node) = document::read(&source, findings) else { return Vec::new() };
@@ -45,17 +51,12 @@ fn read_group(fields: &Fields<'_>, findings: &mut Findings) -> Group {
     Group { name, reason, calls: calls.into_iter().map(|call| call.value).collect() }
 }
 
-/// The numbers of all calls of these groups, sorted; an unknown group is an error.
-pub fn numbers_of(names: &[String], place: &Place, findings: &mut Findings) -> Vec<u32> {
-    let all = groups(findings);
-    let mut numbers = Vec::new();
-    for name in names {
-        let Some(group) = all.iter().find(|group| group.name == *name) else {
-            findings.error(place, format!("there is no group of system calls `{name}`"), "name another");
-            continue;
-        };
-        numbers.extend(group.calls.iter().filter_map(|call| number(call)));
-    }
+/// The numbers of all calls of these groups, sorted. A profile names no other groups; a test sees to it.
+#[must_use]
+pub fn numbers_of(names: &[String]) -> Vec<u32> {
+    let named = groups().iter().filter(|group| names.contains(&group.name));
+    let mut numbers: Vec<u32> =
+        named.flat_map(|group| group.calls.iter().filter_map(|call| number(call))).collect();
     numbers.sort_unstable();
     numbers.dedup();
     numbers
@@ -84,7 +85,7 @@ mod tests {
 
     fn all() -> Vec<Group> {
         let mut findings = Findings::default();
-        let groups = groups(&mut findings);
+        let groups = parse(&mut findings);
         assert_eq!(findings.to_text(), "");
         groups
     }

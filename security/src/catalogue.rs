@@ -163,6 +163,7 @@ pub(crate) const BLANK: Attempt = Attempt {
 pub fn all() -> impl Iterator<Item = &'static Attempt> {
     [
         attempts::files::ATTEMPTS,
+        attempts::execution::ATTEMPTS,
         attempts::mounts::ATTEMPTS,
         attempts::processes::ATTEMPTS,
         attempts::network::ATTEMPTS,

@@ -194,10 +194,9 @@ fn list_processes() -> Said {
         .iter()
         .map(|process| format!("{} {}", word(process, "pid"), word(process, "command")))
         .collect();
-    Ok((
-        format!("{} processes can be seen:\n{}", words.len(), words.join("\n")),
-        json!({"processes": processes}),
-    ))
+    let count = if words.len() == 1 { "1 process".to_owned() } else { format!("{} processes", words.len()) };
+    let words = format!("{count} can be seen:\n{}", words.join("\n"));
+    Ok((words, json!({"processes": processes})))
 }
 
 fn word<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -231,10 +230,11 @@ fn show_walls() -> Said {
         .collect();
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let words = format!("{}uid map: {}\nmounts:\n{mounts}", in_words(&values), map.trim());
+    let map = map.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = format!("{}uid map (inside, outside, count): {map}\nmounts:\n{mounts}", in_words(&values));
     Ok((
         words,
-        json!({"status": values, "uid_map": map.trim(), "namespaces": namespaces,
+        json!({"status": values, "uid_map": map, "namespaces": namespaces,
         "mounts": mounts.lines().collect::<Vec<_>>()}),
     ))
 }

@@ -32,7 +32,7 @@ fn refused(scratch: &Scratch, words: &[&str]) -> String {
 
 fn with_config(text: &str) -> Scratch {
     let scratch = Scratch::new();
-    scratch.write("config.yaml", text);
+    scratch.write("etc/config.yaml", text);
     scratch
 }
 
@@ -43,9 +43,9 @@ fn server(id: &str, command: &str, policy: &str) -> String {
 #[test]
 fn a_policy_file_that_is_a_symbolic_link_is_refused() {
     let scratch = with_config(&format!("servers:\n{}", server("a", &programs::fixture(), "mine")));
-    let elsewhere = scratch.write("elsewhere.yaml", "extends: native\n");
-    scratch.folder("policies", 0o755);
-    std::os::unix::fs::symlink(elsewhere, scratch.join("policies/mine.yaml")).unwrap();
+    let elsewhere = scratch.write("code/elsewhere.yaml", "extends: native\n");
+    scratch.folder("etc/policies", 0o755);
+    std::os::unix::fs::symlink(elsewhere, scratch.join("etc/policies/mine.yaml")).unwrap();
     refused(&scratch, &["policies/mine.yaml", "symbolic link"]);
 }
 
@@ -53,7 +53,7 @@ fn a_policy_file_that_is_a_symbolic_link_is_refused() {
 fn a_policy_file_that_others_may_write_is_refused() {
     for mode in [0o664, 0o666] {
         let scratch = with_config(&format!("servers:\n{}", server("a", &programs::fixture(), "mine")));
-        let file = scratch.write("policies/mine.yaml", "extends: native\n");
+        let file = scratch.write("etc/policies/mine.yaml", "extends: native\n");
         set_mode(&file, mode);
         refused(&scratch, &["policies/mine.yaml", "chmod"]);
     }
@@ -62,7 +62,7 @@ fn a_policy_file_that_others_may_write_is_refused() {
 #[test]
 fn a_policy_file_that_is_too_large_is_refused() {
     let scratch = with_config(&format!("servers:\n{}", server("a", &programs::fixture(), "mine")));
-    scratch.write("policies/mine.yaml", &format!("extends: native\n# {}\n", "x".repeat(4 * 1024 * 1024)));
+    scratch.write("etc/policies/mine.yaml", &format!("extends: native\n# {}\n", "x".repeat(4 * 1024 * 1024)));
     refused(&scratch, &["policies/mine.yaml", "bytes"]);
 }
 
@@ -80,19 +80,19 @@ fn two_servers_of_one_name_are_refused_at_the_second() {
 #[test]
 fn a_command_that_is_not_there_not_readable_or_without_its_interpreter_is_refused_by_name() {
     let scratch = with_config("");
-    let locked = scratch.write("locked", "#!/bin/sh\n");
+    let locked = scratch.write("code/locked", "#!/bin/sh\n");
     set_mode(&locked, 0o600);
-    let lost = scratch.write("lost", "#!/nonexistent/interpreter\n");
+    let lost = scratch.write("code/lost", "#!/nonexistent/interpreter\n");
     set_mode(&lost, 0o755);
-    let text = scratch.write("text", "no program\n");
+    let text = scratch.write("code/text", "no program\n");
     for (command, words) in [
         ("/nonexistent/program".to_owned(), &["/nonexistent "][..]),
         ("no-such-program-anywhere".to_owned(), &["no-such-program-anywhere"]),
-        (locked.display().to_string(), &["HERE/locked"]),
-        (lost.display().to_string(), &["HERE/lost", "/nonexistent/interpreter"]),
-        (text.display().to_string(), &["HERE/text"]),
+        (locked.display().to_string(), &["HERE/code/locked"]),
+        (lost.display().to_string(), &["/nonexistent "]),
+        (text.display().to_string(), &["HERE/code/text"]),
     ] {
-        scratch.write("config.yaml", &format!("servers:\n{}", server("a", &command, "native")));
+        scratch.write("etc/config.yaml", &format!("servers:\n{}", server("a", &command, "native")));
         refused(&scratch, words);
     }
 }

@@ -111,11 +111,9 @@ fn a_call_whose_server_crashes_ends_with_an_error_that_says_the_outcome_is_unkno
 
 #[test]
 fn a_real_server_with_the_wrong_library_is_told_with_the_error_of_its_interpreter() {
-    let folder = parts::part("broken");
-    let command = folder.join("bin/mcp-server-sqlite").display().to_string();
-    let policy = format!("{{extends: python, filesystem: {{read: [{}]}}}}", folder.display());
-    let configuration =
-        Configuration::new().server("bad", &command, &["--db-path", "/tmp/x.db"], &policy, "");
+    let command = parts::part("broken/bin/mcp-server-sqlite").display().to_string();
+    let configuration = Configuration::new();
+    let configuration = configuration.server("bad", &command, &["--db-path", "/tmp/x.db"], "python", "");
     let daemon = Daemon::start(&configuration.fixture("good", ""));
     good_one_works(&daemon);
     let status = daemon.server_status("bad");

@@ -15,7 +15,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(90);
+const READY_LIMIT: Duration = Duration::from_secs(45);
+/// Lines told of the beginning and of the end of a daemon's output.
+const STORY_LINES: usize = 50;
 const STOP_LIMIT: Duration = Duration::from_secs(25);
 
 /// Which of our own processes is meant.
@@ -31,7 +33,7 @@ pub enum Role {
 
 /// A daemon of this test alone.
 pub struct Daemon {
-    /// Its folder: `config.yaml`, `state`, `run`, `out.log`, `err.log`, `home`.
+    /// Its folder: `etc/config.yaml`, `state`, `run`, `out.log`, `err.log`, `home`.
     pub scratch: Scratch,
     child: Mutex<Child>,
     address: String,
@@ -46,11 +48,11 @@ impl Daemon {
     #[must_use]
     pub fn start(configuration: &Configuration) -> Self {
         let scratch = Scratch::new();
-        scratch.write("config.yaml", &configuration.text(&scratch.mark()));
+        scratch.write("etc/config.yaml", &configuration.text(&scratch.mark()));
         Self::start_in(scratch, &[])
     }
 
-    /// Starts a daemon in a folder that holds `config.yaml`, with further arguments.
+    /// Starts a daemon in a folder that holds `etc/config.yaml`, with further arguments.
     ///
     /// # Panics
     /// If it does not start.
@@ -240,11 +242,21 @@ impl Daemon {
     /// All that helps to understand a failure.
     #[must_use]
     pub fn story(&self) -> String {
-        let status = self.try_status().map_or_else(|| "none".to_owned(), |status| format!("{status:#}"));
-        let text = format!("--- out\n{}\n--- err\n{}\n--- status\n{status}", self.printed(), self.log());
-        let start = text.len().saturating_sub(12_000);
-        text.chars().skip(start).collect()
+        let status = self.try_status().map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let (out, err) = (ends_of(&self.printed()), ends_of(&self.log()));
+        format!("--- out\n{out}\n--- err\n{err}\n--- status\n{status}")
     }
+}
+
+/// The first and the last lines of a text.
+fn ends_of(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() <= 2 * STORY_LINES {
+        return lines.join("\n");
+    }
+    let (first, rest) = lines.split_at(STORY_LINES);
+    let (left_out, last) = rest.split_at(rest.len() - STORY_LINES);
+    format!("{}\n[{} lines]\n{}", first.join("\n"), left_out.len(), last.join("\n"))
 }
 
 impl Drop for Daemon {
@@ -272,7 +284,7 @@ pub fn command(scratch: &Scratch, words: &[&str]) -> Command {
 /// The flag for the scratch folder's configuration, if it has one: without, the embedded default is meant.
 #[must_use]
 pub fn source(scratch: &Scratch) -> Vec<String> {
-    let file = scratch.join("config.yaml");
+    let file = scratch.join("etc/config.yaml");
     if file.exists() { vec!["--config".to_owned(), file.display().to_string()] } else { Vec::new() }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const KEEP_VARIABLE: &str = "ONLY1MCP_TEST_KEEP";
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A new folder below `/tmp`, removed when dropped. Its name is unique, so it marks processes too.
+/// A new folder below `/var/tmp` (a sandbox has a `/tmp` of its own), removed when dropped. Its name is unique, so it marks processes too.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
@@ -24,7 +24,7 @@ impl Scratch {
     pub fn new() -> Self {
         let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos());
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = PathBuf::from(format!("/tmp/o1t-{}-{count}-{nanos:08x}", std::process::id()));
+        let path = PathBuf::from(format!("/var/tmp/o1t-{}-{count}-{nanos:08x}", std::process::id()));
         fs::create_dir(&path).expect("make a scratch folder");
         set_mode(&path, 0o755);
         Self { path }

@@ -70,6 +70,7 @@ fn one_of_ours_dies(daemon: &Daemon, role: Role, signal: Signal) -> Duration {
     let old_servers = servers(daemon);
     daemon.signal(role, signal);
     let gone = wait_until(GONE_LIMIT, || !victim.lives() && living(&old_servers).is_empty());
+    assert!(!victim.lives(), "{signal} does not end the {role:?}:\n{}", daemon.story());
     assert!(
         gone,
         "after {signal} at the {role:?} these still run: {:#?}\n{}",
@@ -117,13 +118,20 @@ fn fifty_rounds_of_death_leave_no_process_and_the_next_call_works() {
     assert_eq!(rounds, DAEMONS * (ROUNDS.len() + 1));
 }
 
+/// Kills a process and waits until the kernel says that it is dead.
+fn kill_and_see(pid: i32) {
+    let process = Process::read(pid).expect("it runs");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    assert!(wait_until(GONE_LIMIT, || !process.lives()), "SIGKILL does not end {process:?}");
+}
+
 #[test]
 fn a_killed_server_is_back_for_the_next_call() {
     let daemon = daemon();
     for server in ["plain", "old", "stubborn"] {
         let status = daemon.server_status(server);
         let pid = status["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
-        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        kill_and_see(pid);
         let text = daemon.endpoint().call_text(&format!("{server}__echo"), &json!({"text": "back"}));
         assert_eq!(text, "back");
         let now = daemon.server_status(server);
@@ -141,6 +149,6 @@ fn a_legacy_session_survives_the_death_of_its_server() {
     assert_eq!(call()["result"]["content"][0]["text"], "hello");
     let pid =
         daemon.server_status("old")["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
-    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    kill_and_see(pid);
     assert_eq!(call()["result"]["content"][0]["text"], "hello");
 }

@@ -5,6 +5,7 @@ use harness::daemon::{Daemon, Role, command, places, source};
 use harness::processes::wait_until;
 use harness::run;
 use nix::sys::signal::Signal;
+use std::process::Stdio;
 use std::time::Duration;
 
 fn daemon() -> Daemon {
@@ -57,7 +58,7 @@ fn after_a_kill_the_next_start_finds_no_obstacle() {
     let again = run::run(command(&first.scratch, &["config", "check"]).args(source(&first.scratch)));
     assert_eq!(again.code, 0, "{again:?}");
     let mut start = command(&first.scratch, &["start", "--listen", "127.0.0.1:0"]);
-    let mut child = start.args(source(&first.scratch)).args(places(&first.scratch)).spawn().unwrap();
+    let mut child = start.args(source(&first.scratch)).args(places(&first.scratch)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let ready = wait_until(Duration::from_secs(30), || first.settled());
     let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
     let _ = run::wait(&mut child, Duration::from_secs(25));

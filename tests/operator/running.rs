@@ -1,28 +1,46 @@
 //! `start`, `status`, `call` and `doctor` with a running daemon, and without one.
 
 use harness::configuration::Configuration;
-use harness::daemon::{Daemon, command, places};
+use harness::daemon::{Daemon, clean, command, places};
+use harness::processes::wait_until;
 use harness::run;
 use harness::scratch::Scratch;
 use serde_json::Value;
+use std::time::Duration;
 
 #[test]
 fn the_start_screen_says_where_what_and_what_next() {
     let daemon = Daemon::start_in(Scratch::new(), &[]);
+    let whole = wait_until(Duration::from_secs(20), || daemon.printed().contains("\nNext: "));
     let printed = daemon.printed();
+    assert!(whole, "no start screen:\n{printed}\n{}", daemon.log());
     let address = daemon.endpoint().address;
     for word in [format!("http://{address}/mcp").as_str(), "probe", "notes", "only1mcp ", "mcpServers"] {
         assert!(printed.contains(word), "{word} is not on the start screen:\n{printed}\n{}", daemon.log());
     }
     assert!(!printed.contains('\u{1b}'), "no colour where there is no terminal:\n{printed}");
     let token = daemon.token();
-    assert_eq!(
-        printed.contains(&token),
-        harness::is_root(),
-        "the token is shown where it is needed:\n{printed}"
+    assert!(
+        !printed.contains(&token),
+        "only a person at a terminal may see the token:
+{printed}"
     );
     assert!(!daemon.log().contains(&token), "the token is in the log");
     assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn at_a_terminal_the_snippet_is_ready_to_use() {
+    let scratch = Scratch::new();
+    scratch.folder("home", 0o755);
+    let places = places(&scratch).join(" ");
+    let program = harness::programs::program("only1mcp").display().to_string();
+    let line = format!("timeout -s TERM 5 {program} start --listen 127.0.0.1:0 {places}");
+    let mut terminal = std::process::Command::new("script");
+    clean(&mut terminal, &scratch.join("home").display().to_string());
+    let outcome = run::run(terminal.args(["-qec", &line, "/dev/null"]));
+    let token = std::fs::read_to_string(scratch.join("state/token")).unwrap();
+    assert_eq!(outcome.stdout.contains(token.trim()), harness::is_root(), "{outcome:?}");
 }
 
 #[test]

@@ -37,32 +37,27 @@ fn configuration(scratch: &Scratch) -> Configuration {
         "first",
     ]);
     let work = work.display().to_string();
-    let npm = parts::part("npm/node_modules").display().to_string();
-    let python = parts::part("python").display().to_string();
-    let node = |more: &str| format!("{{extends: node, filesystem: {{read: [{npm}]{more}}}}}");
-    let snake = |more: &str| format!("{{extends: python, filesystem: {{read: [{python}{more}]}}}}");
+    // The programs and their libraries are found by resolving the command; only data needs a grant.
+    let data =
+        |profile: &str, access: &str| format!("{{extends: {profile}, filesystem: {{{access}: [{work}]}}}}");
     let npm_server = |name: &str| parts::npm_bin(&format!("mcp-server-{name}"));
     let python_server = |name: &str| parts::python_bin(&format!("mcp-server-{name}"));
+    // In root mode the server is another user than the owner of the repository, which git must be told is fine.
+    let trust = "env: {GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: safe.directory, GIT_CONFIG_VALUE_0: '*'}";
     Configuration::new()
-        .server("everything", &npm_server("everything"), &["stdio"], &node(""), "")
-        .server("files", &npm_server("filesystem"), &[&work], &node(&format!(", write: [{work}]")), "")
-        .server(
-            "memory",
-            &npm_server("memory"),
-            &[],
-            &node(""),
-            "env: {MEMORY_FILE_PATH: /state/memory.json}",
-        )
-        .server("thinking", &npm_server("sequential-thinking"), &[], &node(""), "")
-        .server("time", &python_server("time"), &["--local-timezone", "Europe/Berlin"], &snake(""), "")
-        .server("git", &python_server("git"), &["--repository", &work], &snake(&format!(", {work}")), "")
-        .server("fetch", &python_server("fetch"), &[], &snake(""), "")
+        .server("everything", &npm_server("everything"), &["stdio"], "node", "")
+        .server("files", &npm_server("filesystem"), &[&work], &data("node", "write"), "")
+        .server("memory", &npm_server("memory"), &[], "node", "env: {MEMORY_FILE_PATH: /state/memory.json}")
+        .server("thinking", &npm_server("sequential-thinking"), &[], "node", "")
+        .server("time", &python_server("time"), &["--local-timezone", "Europe/Berlin"], "python", "")
+        .server("git", &python_server("git"), &["--repository", &work], &data("python", "read"), trust)
+        .server("fetch", &python_server("fetch"), &[], "python", "")
 }
 
 fn daemon() -> Daemon {
     let scratch = Scratch::new();
     let configuration = configuration(&scratch);
-    scratch.write("config.yaml", &configuration.text(&scratch.mark()));
+    scratch.write("etc/config.yaml", &configuration.text(&scratch.mark()));
     Daemon::start_in(scratch, &[])
 }
 

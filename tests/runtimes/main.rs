@@ -58,7 +58,7 @@ fn check_all(profile: &str, scratch: Scratch, command: &str, arguments: &[&str],
     let policy =
         format!("{{extends: {profile}, filesystem: {{read: [{}]}}}}", scratch.join("code").display());
     let configuration = Configuration::new().server("checks", command, arguments, &policy, "");
-    scratch.write("config.yaml", &configuration.text(&scratch.mark()));
+    scratch.write("etc/config.yaml", &configuration.text(&scratch.mark()));
     let daemon = Daemon::start_in(scratch, &[]);
     let mut broken = Vec::new();
     for (what, wanted) in checks {

@@ -1,13 +1,13 @@
 //! The second look at a plan: whatever a taken-over compiler prints, these rules hold.
 
+use crate::confine::seccomp::HIGHEST_KNOWN;
+use crate::machine::INIT_INSIDE;
 use only1mcp_wire::ServerPlan;
 use only1mcp_wire::plan::{STATE_DIRECTORY, VariableValue};
 use std::fmt;
 
-use crate::confine::seccomp::HIGHEST_KNOWN;
-
 /// System calls that no policy can grant.
-const FORBIDDEN: [libc::c_long; 70] = [
+const FORBIDDEN: [libc::c_long; 68] = [
     // Other processes' memory, state and descriptors.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -37,8 +37,6 @@ const FORBIDDEN: [libc::c_long; 70] = [
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
     libc::SYS_fanotify_init,
-    libc::SYS_mknod,
-    libc::SYS_mknodat,
     // Other identities.
     libc::SYS_setuid,
     libc::SYS_setgid,
@@ -154,11 +152,11 @@ fn path(text: &str) -> Result<(), Fault> {
     if plain && !text.contains('\0') { Ok(()) } else { Err(Fault::Path(text.to_owned())) }
 }
 
-/// Nothing of a plan may cover the root itself, `/proc`, or `/opt/only1mcp`, nor stand at `/state`.
+/// Nothing of a plan may cover the root itself, `/proc` or `only1mcp-init`, nor stand at `/state`.
 fn free(text: &str) -> Result<(), Fault> {
-    let own = ["/proc", "/opt/only1mcp"];
-    let taken = text == "/"
-        || text == STATE_DIRECTORY
+    let own = ["/proc", INIT_INSIDE];
+    let covers = ["/", STATE_DIRECTORY, "/opt", "/opt/only1mcp"];
+    let taken = covers.contains(&text)
         || own
             .iter()
             .any(|own| text.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
@@ -189,4 +187,101 @@ fn variable(variable: &only1mcp_wire::plan::Variable) -> Result<(), Fault> {
 
 fn no_zero(text: &str, what: &'static str) -> Result<(), Fault> {
     if text.contains('\0') { Err(Fault::Text(what)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use only1mcp_wire::ServerName;
+    use only1mcp_wire::plan::{
+        AccessRule, Bind, BindKind, Limits, Link, Requires, Scratch, SpawnLimits, SyntheticFile, Variable,
+    };
+
+    fn sound() -> ServerPlan {
+        let bind = Bind {
+            source: "/usr".into(),
+            target: "/usr".into(),
+            kind: BindKind::Directory,
+            device: 0,
+            inode: 0,
+            writable: false,
+            executable: true,
+        };
+        ServerPlan {
+            name: ServerName::new("x").unwrap(),
+            digest: [0; 32],
+            program: "/usr/bin/x".into(),
+            arguments: vec!["x".into()],
+            environment: vec![Variable { name: "A".into(), value: VariableValue::Literal("b=c".into()) }],
+            working_directory: "/state".into(),
+            binds: vec![bind],
+            links: vec![Link { path: "/bin".into(), target: "usr/bin".into() }],
+            files: vec![SyntheticFile { path: "/etc/passwd".into(), content: String::new() }],
+            scratch: vec![Scratch { path: "/tmp".into(), bytes: 1, inodes: 1, executable: false }],
+            state_executable: false,
+            rules: vec![AccessRule { path: "/state".into(), read: true, write: true, execute: false }],
+            system_calls: vec![0, 1, 462],
+            jit: false,
+            limits: Limits { memory_bytes: 0, processes: 0, cpu_percent: 0, open_files: 0, file_bytes: 0 },
+            requires: Requires { cgroup: false, landlock_abi: 0 },
+            spawn: SpawnLimits { instances: 0, burst: 0, per_minute: 0 },
+        }
+    }
+
+    fn fault(change: impl FnOnce(&mut ServerPlan)) -> Option<Fault> {
+        let mut plan = sound();
+        change(&mut plan);
+        check(&plan).err()
+    }
+
+    #[test]
+    fn a_sound_plan_passes() {
+        assert_eq!(check(&sound()), Ok(()));
+    }
+
+    #[test]
+    fn paths_are_absolute_and_plain() {
+        for bad in ["", "usr", "/usr/", "/usr/../etc", "/./usr", "//usr", "/usr\0"] {
+            let expected = Some(Fault::Path(bad.to_owned()));
+            assert_eq!(fault(|plan| plan.binds[0].source = bad.into()), expected);
+            assert_eq!(fault(|plan| plan.rules[0].path = bad.into()), expected);
+            assert_eq!(fault(|plan| plan.working_directory = bad.into()), expected);
+            assert_eq!(fault(|plan| plan.program = bad.into()), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_stands_in_the_launchers_places() {
+        for taken in ["/", "/proc", "/proc/self", "/state", "/opt", "/opt/only1mcp", "/opt/only1mcp/init"] {
+            let expected = Some(Fault::Taken(taken.to_owned()));
+            assert_eq!(fault(|plan| plan.binds[0].target = taken.into()), expected);
+            assert_eq!(fault(|plan| plan.files[0].path = taken.into()), expected);
+            assert_eq!(fault(|plan| plan.links[0].path = taken.into()), expected);
+            assert_eq!(fault(|plan| plan.scratch[0].path = taken.into()), expected);
+        }
+        assert_eq!(fault(|plan| plan.binds[0].target = "/opt/only1mcp/only1mcp-probe".into()), None);
+    }
+
+    #[test]
+    fn no_plan_grants_what_no_policy_may() {
+        for call in FORBIDDEN {
+            let number = u32::try_from(call).unwrap();
+            assert_eq!(fault(|plan| plan.system_calls = vec![number]), Some(Fault::SystemCall(number)));
+        }
+        assert_eq!(fault(|plan| plan.system_calls = vec![463]), Some(Fault::SystemCall(463)));
+        assert_eq!(fault(|plan| plan.system_calls = vec![1, 0]), Some(Fault::Unsorted("system calls")));
+    }
+
+    #[test]
+    fn names_and_texts_fit_where_they_go() {
+        assert_eq!(fault(|plan| plan.environment[0].name = "A=B".into()), Some(Fault::Name("A=B".into())));
+        let credential =
+            |name: &str| fault(|plan| plan.environment[0].value = VariableValue::Credential(name.into()));
+        assert_eq!(credential("github-token"), None);
+        for bad in ["", "../token", ".uids", "a/b"] {
+            assert_eq!(credential(bad), Some(Fault::Name(bad.into())));
+        }
+        assert_eq!(fault(|plan| plan.arguments.clear()), Some(Fault::Text("argv[0]")));
+        assert_eq!(fault(|plan| plan.arguments.push("a\0b".into())), Some(Fault::Text("an argument")));
+    }
 }

@@ -2,15 +2,18 @@
 //! down before it reads the first byte of YAML, and all that comes back is bounded.
 
 use super::{ConfigurationError, findings};
+use crate::kernel::process;
 use crate::limits::{COMPILE_TIME_MAX, FINDINGS_BYTES_MAX};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use only1mcp_wire::Mode;
 use only1mcp_wire::limits::PLAN_SET_BYTES_MAX;
 use std::ffi::OsString;
-use std::io::Read;
-use std::os::fd::AsFd;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 /// How to have a configuration compiled.
@@ -18,91 +21,128 @@ use std::time::Instant;
 pub struct Compiler {
     /// Where `only1mcp-compile` is.
     pub program_directory: PathBuf,
+    /// Where servers' directories and secrets are; no policy can grant them.
+    pub state_directory: PathBuf,
+    /// How the launcher runs.
+    pub mode: Mode,
     /// The configuration, as it takes it.
     pub config: OsString,
 }
 
-impl Compiler {
-    /// The bytes of a plan set, as printed.
-    pub(super) fn run(&self) -> Result<Vec<u8>, ConfigurationError> {
-        let mut child = self.start()?;
-        let collected = collect(&mut child);
-        if collected.is_err() {
-            // Nothing is kept of it, so nothing is lost if it had ended meanwhile.
-            let _: std::io::Result<()> = child.kill();
-        }
-        let status = child.wait()?;
-        let (plan, text) = collected?;
-        if !status.success() {
-            return Err(ConfigurationError::Findings { status, text: findings(&text) });
-        }
-        Ok(plan)
-    }
+/// A compilation under way.
+#[derive(Debug)]
+pub struct Compilation {
+    child: Child,
+    process: OwnedFd,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    plan: Vec<u8>,
+    text: Vec<u8>,
+    /// When it must be over.
+    pub deadline: Instant,
+}
 
+impl Compiler {
+    /// Starts the compiler.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Run`].
     #[expect(clippy::disallowed_methods, reason = "the one program the launcher starts outside a sandbox")]
-    fn start(&self) -> std::io::Result<Child> {
+    pub fn start(&self) -> Result<Compilation, ConfigurationError> {
         // Its environment is the launcher's own, which `${VAR}` and the search for programs read.
-        Command::new(self.program_directory.join("only1mcp-compile"))
-            .arg("plan")
-            .arg("--config")
+        let mut child = Command::new(self.program_directory.join("only1mcp-compile"))
+            .args(["plan", "--mode", self.mode.phrase(), "--config"])
             .arg(&self.config)
             .arg("--program-dir")
             .arg(&self.program_directory)
-            .current_dir("/")
+            .arg("--state-dir")
+            .arg(&self.state_directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn()
-    }
-}
-
-/// Reads both streams to their ends, whichever has something.
-fn collect(child: &mut Child) -> Result<(Vec<u8>, Vec<u8>), ConfigurationError> {
-    let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
-    };
-    let deadline = Instant::now() + COMPILE_TIME_MAX;
-    let (mut plan, mut text) = (Vec::new(), Vec::new());
-    let (mut plan_open, mut text_open) = (true, true);
-    while plan_open || text_open {
-        let (plan_ready, text_ready) = {
-            let flags = |open| if open { PollFlags::POLLIN } else { PollFlags::empty() };
-            let mut polled = [
-                PollFd::new(stdout.as_fd(), flags(plan_open)),
-                PollFd::new(stderr.as_fd(), flags(text_open)),
-            ];
-            wait(&mut polled, deadline)?;
-            let [plan, text] = polled.map(|entry| entry.any().unwrap_or(true));
-            (plan, text)
-        };
-        if plan_open && plan_ready {
-            plan_open = read_some(&mut stdout, &mut plan, PLAN_SET_BYTES_MAX)?;
+            .spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        for stream in
+            [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)].into_iter().flatten()
+        {
+            fcntl(stream, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(std::io::Error::from)?;
         }
-        if text_open && text_ready {
-            let most = usize::try_from(FINDINGS_BYTES_MAX).unwrap_or(usize::MAX);
-            text_open = read_some(&mut stderr, &mut text, most)?;
+        let process = process::open(child.id()).map_err(std::io::Error::from)?;
+        let deadline = Instant::now() + COMPILE_TIME_MAX;
+        Ok(Compilation { child, process, stdout, stderr, plan: Vec::new(), text: Vec::new(), deadline })
+    }
+}
+
+impl Compilation {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What to poll for input: its streams, and its end.
+    pub fn polled(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let streams = [self.stdout.as_ref().map(AsFd::as_fd), self.stderr.as_ref().map(AsFd::as_fd)];
+        streams.into_iter().flatten().chain([self.process.as_fd()])
+    }
+
+    /// Reads what it has printed; the whole plan once it has ended.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`]; then it is to be dropped, which ends it.
+    pub fn advance(&mut self) -> Result<Option<Vec<u8>>, ConfigurationError> {
+        let status = self.child.try_wait()?;
+        let most = usize::try_from(FINDINGS_BYTES_MAX).unwrap_or(usize::MAX);
+        drain(&mut self.stdout, &mut self.plan, PLAN_SET_BYTES_MAX)?;
+        drain(&mut self.stderr, &mut self.text, most)?;
+        match status {
+            Some(status) if status.success() => Ok(Some(std::mem::take(&mut self.plan))),
+            Some(status) => Err(ConfigurationError::Findings { status, text: findings(&self.text) }),
+            None if self.deadline <= Instant::now() => Err(ConfigurationError::Limit("took too long")),
+            None => Ok(None),
         }
     }
-    Ok((plan, text))
-}
 
-fn wait(polled: &mut [PollFd<'_>], deadline: Instant) -> Result<(), ConfigurationError> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-    match poll(polled, timeout) {
-        Ok(0) => Err(ConfigurationError::Limit("took too long")),
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(std::io::Error::from(errno).into()),
+    /// Waits for its end. Only for the start, when nobody is served yet.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub fn finish(mut self) -> Result<Vec<u8>, ConfigurationError> {
+        loop {
+            if let Some(plan) = self.advance()? {
+                return Ok(plan);
+            }
+            let mut polled: Vec<_> = self.polled().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            match poll(&mut polled, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(std::io::Error::from(errno).into()),
+            }
+        }
     }
 }
 
-/// False at the end of the stream.
-fn read_some(from: &mut impl Read, into: &mut Vec<u8>, most: usize) -> Result<bool, ConfigurationError> {
+impl Drop for Compilation {
+    fn drop(&mut self) {
+        // Both do nothing if it was waited for already.
+        let _: std::io::Result<()> = self.child.kill();
+        let _: std::io::Result<_> = self.child.wait();
+    }
+}
+
+/// Reads all there is now; at its end the stream is closed.
+fn drain<R: Read>(stream: &mut Option<R>, into: &mut Vec<u8>, most: usize) -> Result<(), ConfigurationError> {
     let mut buffer = [0; 16 * 1024];
-    let count = from.read(&mut buffer)?;
-    into.extend_from_slice(buffer.get(..count).unwrap_or_default());
-    if into.len() > most {
-        return Err(ConfigurationError::Limit("printed more than it may"));
+    while let Some(open) = stream {
+        match open.read(&mut buffer) {
+            Ok(0) => *stream = None,
+            Ok(count) => into.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+        if into.len() > most {
+            return Err(ConfigurationError::Limit("printed more than it may"));
+        }
     }
-    Ok(count > 0)
+    Ok(())
 }

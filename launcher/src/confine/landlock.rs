@@ -1,7 +1,7 @@
 //! Landlock: the second wall behind the mounts, with every right the kernel knows.
 //!
-//! TCP and UDP are handled without a single rule, so they fail even should the network namespace
-//! one day not be empty; Unix sockets inside the sandbox go on working where files may be written.
+//! Its network rules name ports and no address, so they cannot tell the server's own loopback from a
+//! way out: where there is a network namespace, that is the wall, and loopback works inside.
 
 use crate::launch::failure::{At, Failure};
 use landlock::{
@@ -9,16 +9,28 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{SFlag, fstat};
 use only1mcp_wire::Step;
 use only1mcp_wire::plan::AccessRule;
 use std::os::fd::OwnedFd;
 
+/// The highest ABI whose rights this build knows; of a newer kernel no more is used.
+pub const KNOWN_ABI: u8 = 10;
+
+/// Whose network the server is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// An empty one, where it may use loopback.
+    OfItsOwn,
+    /// The host's, where it may use nothing.
+    OfTheHost,
+}
+
 /// Enforces `rules`, on paths of the new root, at the level `abi`.
-pub fn enforce(abi: u8, rules: &[AccessRule]) -> Result<(), Failure> {
+pub fn enforce(abi: u8, rules: &[AccessRule], network: Network) -> Result<(), Failure> {
     let abi = ABI::from(i32::from(abi));
-    let mut ruleset = handle_everything(abi).at(Step::Landlock)?;
+    let mut ruleset = handle_everything(abi, network).at(Step::Landlock)?;
     for rule in rules {
         ruleset = allow(ruleset, abi, rule).at_subject(Step::Landlock, &rule.path)?;
     }
@@ -31,12 +43,12 @@ pub fn enforce(abi: u8, rules: &[AccessRule]) -> Result<(), Failure> {
     }
 }
 
-fn handle_everything(abi: ABI) -> nix::Result<RulesetCreated> {
+fn handle_everything(abi: ABI, network: Network) -> nix::Result<RulesetCreated> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(abi))
         .map_err(errno)?;
-    if abi >= ABI::V4 {
+    if abi >= ABI::V4 && network == Network::OfTheHost {
         ruleset = ruleset.handle_access(AccessNet::from_all(abi)).map_err(errno)?;
     }
     if abi >= ABI::V6 {
@@ -46,7 +58,10 @@ fn handle_everything(abi: ABI) -> nix::Result<RulesetCreated> {
 }
 
 fn allow(ruleset: RulesetCreated, abi: ABI, rule: &AccessRule) -> nix::Result<RulesetCreated> {
-    let path: OwnedFd = open(rule.path.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    // Through no link: one may have been put there by an earlier run of the server.
+    let how =
+        OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let path: OwnedFd = openat2(AT_FDCWD, rule.path.as_str(), how)?;
     let directory = SFlag::from_bits_truncate(fstat(&path)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
     let mut access = rights(abi, rule);
     if !directory {
@@ -102,6 +117,12 @@ mod tests {
             | AccessFs::MakeBlock
             | AccessFs::IoctlDev;
         assert!((access & others).is_empty());
+    }
+
+    #[test]
+    fn the_known_abi_is_the_highest_of_the_library() {
+        assert_eq!(ABI::from(i32::from(KNOWN_ABI)), ABI::from(i32::MAX));
+        assert_ne!(ABI::from(i32::from(KNOWN_ABI) - 1), ABI::from(i32::MAX));
     }
 
     #[test]

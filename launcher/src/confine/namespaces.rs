@@ -1,16 +1,19 @@
 //! Inside the new namespaces: whose they are, what they are called, and that there are no more.
 
-use crate::kernel::{descriptors, network};
+use crate::kernel::clone::{NAMESPACES, Side, clone3};
+use crate::kernel::{descriptors, network, process};
 use crate::launch::failure::{At, Failure};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Gid, Uid, read, setgroups, sethostname, setresgid, setresuid, write};
 use only1mcp_wire::Step;
 use only1mcp_wire::plan::INSIDE_UID;
 use std::io::Write;
+use std::os::fd::AsFd;
 
 /// The host name every server sees.
 const HOST_NAME: &str = "sandbox";
@@ -18,6 +21,19 @@ const HOST_NAME: &str = "sandbox";
 pub const READY: u8 = 0;
 /// How many user namespaces may be made inside this one.
 const USER_NAMESPACES_MAX: &str = "/proc/sys/user/max_user_namespaces";
+
+/// Tries whether a child can have namespaces of its own, and power in them.
+pub fn probe() -> nix::Result<()> {
+    match clone3(NAMESPACES, None)? {
+        // Where AppArmor restricts user namespaces they can be made, and are then good for nothing.
+        Side::Child => process::end(sethostname(HOST_NAME).err().map_or(0, |errno| errno as i32)),
+        Side::Parent(child) => match waitid(Id::PIDFd(child.pidfd.as_fd()), WaitPidFlag::WEXITED)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
+            _ => Err(Errno::ECHILD),
+        },
+    }
+}
 
 /// Lets the launcher write this process' id maps, and waits until it has.
 ///
@@ -42,6 +58,11 @@ pub fn become_user(groups: SupplementaryGroups) -> Result<(), Failure> {
         setgroups(&[]).at(Step::BecomeUser)?;
     }
     setresuid(uid, uid, uid).at(Step::BecomeUser)?;
+    hide_from_debuggers()
+}
+
+/// No process of the same uid may look into this one.
+pub fn hide_from_debuggers() -> Result<(), Failure> {
     prctl::set_dumpable(false).at(Step::BecomeUser)
 }
 

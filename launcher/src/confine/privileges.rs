@@ -19,3 +19,10 @@ pub fn drop_all() -> Result<(), Failure> {
     credentials::limit_capabilities(&[]).at_subject(Step::Privileges, "capabilities")?;
     prctl::set_no_new_privs().at_subject(Step::Privileges, "no new privileges")
 }
+
+/// What is possible without a user namespace of its own: an ordinary user has no capability to drop,
+/// and with no new privileges the bounding set means nothing.
+pub fn drop_what_an_ordinary_user_can() -> Result<(), Failure> {
+    credentials::limit_capabilities(&[]).at_subject(Step::Privileges, "capabilities")?;
+    prctl::set_no_new_privs().at_subject(Step::Privileges, "no new privileges")
+}

@@ -9,6 +9,7 @@ mod arguments;
 
 use crate::kernel::filter;
 use crate::launch::failure::{At, Failure};
+use crate::machine::Isolation;
 use only1mcp_wire::Step;
 use only1mcp_wire::plan::ServerPlan;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch, sock_filter};
@@ -35,6 +36,10 @@ const ABSENT: [libc::c_long; 12] = [
     libc::SYS_mount_setattr,
     libc::SYS_memfd_secret,
 ];
+
+/// Refused where nothing but Landlock stands between the server and the machine: Landlock does not
+/// govern Unix sockets, UDP or the watching of files.
+const NEVER_WITHOUT_NAMESPACES: [libc::c_long; 2] = [libc::SYS_socket, libc::SYS_inotify_add_watch];
 
 /// What `only1mcp-init` and the loader need to start the server, whatever the plan lists.
 const NEEDED_BY_INIT: [libc::c_long; 31] = [
@@ -71,15 +76,6 @@ const NEEDED_BY_INIT: [libc::c_long; 31] = [
     libc::SYS_write,
 ];
 
-/// Which sockets a server may make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sockets {
-    /// Those of an empty network namespace, and Unix sockets.
-    OfItsNamespace,
-    /// None but pairs: there is no namespace between the server and the network.
-    PairsOnly,
-}
-
 /// Both filters of one server, ready to be installed.
 #[derive(Clone, Debug)]
 pub struct Filters {
@@ -92,14 +88,15 @@ impl Filters {
     ///
     /// # Errors
     /// The compiler's; it names no path.
-    pub fn compile(plan: &ServerPlan, sockets: Sockets) -> Result<Self, seccompiler::Error> {
+    pub fn compile(plan: &ServerPlan, isolation: Isolation) -> Result<Self, seccompiler::Error> {
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
         let listed = plan.system_calls.iter().map(|&number| libc::c_long::from(number));
         for call in listed.chain(NEEDED_BY_INIT) {
-            rules.insert(call, arguments::harmless(call, plan, sockets)?);
+            rules.insert(call, arguments::harmless(call, plan, isolation)?);
         }
-        // A call of which no argument is harmless is not allowed at all; no rules would allow all.
-        rules.retain(|&call, _| !(sockets == Sockets::PairsOnly && call == libc::SYS_socket));
+        if isolation == Isolation::LandlockOnly {
+            NEVER_WITHOUT_NAMESPACES.iter().for_each(|call| drop(rules.remove(call)));
+        }
         let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
         let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, TargetArch::x86_64)?;
         Ok(Self { allowed: filter.try_into()?, absent: absent() })

@@ -2,12 +2,15 @@
 
 use crate::kernel::{descriptors, process};
 use crate::launch::failure::{At, Failure};
+use crate::launch::places::SCRATCH;
 use nix::errno::Errno;
+use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, getcwd, setsid};
+use nix::unistd::{chdir, getcwd, mkdir, setsid};
 use only1mcp_wire::Step;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 /// The descriptors of the child that survive: its streams, and its line to the launcher.
 #[derive(Debug)]
@@ -58,4 +61,18 @@ pub fn enter(directory: &str) -> Result<(), Failure> {
     let here = getcwd().at_subject(Step::WorkingDirectory, directory)?;
     // The kernel says "(unreachable)/..." of a directory that the root does not contain.
     if here.is_absolute() { Ok(()) } else { Err(Errno::EXDEV).at_subject(Step::WorkingDirectory, directory) }
+}
+
+/// Has orphans of the server become children of `only1mcp-init`, as in a pid namespace.
+pub fn keep_orphans() -> Result<(), Failure> {
+    prctl::set_child_subreaper(true).at(Step::Session)
+}
+
+/// Makes the directory for temporary files in the server's own directory. Whatever else of that name a
+/// server left there stays: no rule is made from it.
+pub fn make_scratch(state: &str) -> Result<(), Failure> {
+    match mkdir(Path::new(state).join(SCRATCH).as_path(), Mode::S_IRWXU) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(errno) => Err(errno).at_subject(Step::Scratch, SCRATCH),
+    }
 }

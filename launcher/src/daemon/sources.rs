@@ -19,6 +19,10 @@ pub enum Source {
     PeerEnded,
     /// Somebody connects. After the peer, so that an old connection is closed before a new one comes.
     Listener,
+    /// A watched file changed.
+    Watch,
+    /// The compiler printed something or ended.
+    Compilation,
     /// A launch has come further.
     Launch(InstanceId),
     /// A server has ended.
@@ -48,6 +52,13 @@ fn everything(daemon: &Daemon) -> (Vec<PollFd<'_>>, Vec<Source>) {
         }
     }
     all.push((PollFd::new(daemon.listener.as_fd(), PollFlags::POLLIN), Source::Listener));
+    if let Some(watch) = &daemon.reader.watch {
+        all.push((PollFd::new(watch.polled(), PollFlags::POLLIN), Source::Watch));
+    }
+    if let Some(compilation) = &daemon.reader.compilation {
+        let polled = compilation.polled().map(|fd| (PollFd::new(fd, PollFlags::POLLIN), Source::Compilation));
+        all.extend(polled);
+    }
     for (id, instance) in daemon.instances.iter() {
         if let Phase::Launching { launching, .. } = &instance.phase {
             all.push((PollFd::new(launching.line().as_fd(), PollFlags::POLLIN), Source::Launch(id)));
@@ -59,9 +70,8 @@ fn everything(daemon: &Daemon) -> (Vec<PollFd<'_>>, Vec<Source>) {
 }
 
 fn timeout(daemon: &Daemon, now: Instant) -> PollTimeout {
-    let Some(next) = daemon.instances.iter().filter_map(|(_, instance)| instance.deadline()).min() else {
-        return PollTimeout::NONE;
-    };
+    let deadlines = daemon.instances.iter().filter_map(|(_, instance)| instance.deadline());
+    let Some(next) = deadlines.chain(daemon.reader.deadline()).min() else { return PollTimeout::NONE };
     // Rounded up: a poll that ends a fraction too early would turn the loop in vain.
     let left = next.saturating_duration_since(now) + std::time::Duration::from_millis(1);
     PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)

@@ -25,6 +25,22 @@ pub fn launcher() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(LAUNCHER) }
 }
 
+/// Opens `/dev/null` in place of each standard stream that whoever started us left closed, so that
+/// nothing else ever gets its number.
+///
+/// # Errors
+/// The kernel's.
+pub fn fill_standard_streams() -> nix::Result<()> {
+    for number in 0..LINE {
+        // SAFETY: F_GETFD only looks the number up.
+        if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+            // SAFETY: a constant C string; the lowest free number is this one. It stays open for ever.
+            Errno::result(unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) })?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes over a descriptor that whoever started us left open under this number.
 ///
 /// The caller must not have taken it before: `main` calls this once, before anything is opened.

@@ -6,6 +6,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::ForkResult;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+/// The highest signal of Linux.
+const SIGNALS_MAX: libc::c_int = 64;
+
 /// A descriptor for the process with this id.
 ///
 /// # Errors
@@ -43,12 +46,25 @@ pub fn end(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Sets every signal but the two unchangeable ones to its default.
+/// Sets every signal to its default, those too that the C library keeps to itself: whoever started
+/// the launcher may have ignored them.
 pub fn default_signals() {
-    for number in 1..=libc::SIGRTMAX() {
-        // SAFETY: the default action runs no code of ours. The C library refuses the unchangeable
-        // signals and its own two, which it never hands on.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+    /// The kernel's own `sigaction`, of which all zeros means the default.
+    #[repr(C)]
+    struct Action {
+        handler: usize,
+        flags: libc::c_ulong,
+        restorer: usize,
+        mask: u64,
+    }
+    let default = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+    let nowhere: *mut Action = std::ptr::null_mut();
+    for number in 1..=SIGNALS_MAX {
+        // SAFETY: the default action runs no code of ours; the two signals that cannot be changed are
+        // refused, which changes nothing.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, nowhere, size_of::<u64>());
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::failure::{At, Failure};
 use super::identity::Identity;
+use super::places::Places;
 use crate::confine::namespaces::SupplementaryGroups;
 use crate::confine::seccomp::Filters;
-use crate::machine::Machine;
+use crate::machine::{Isolation, Machine};
 use nix::errno::Errno;
 use only1mcp_wire::plan::{AccessRule, Bind, STATE_DIRECTORY, ServerPlan, VariableValue};
 use only1mcp_wire::{Partition, Step};
@@ -19,6 +20,8 @@ pub struct Order<'a> {
     pub filters: &'a Filters,
     /// Who shares it.
     pub partition: Partition,
+    /// What is put around it.
+    pub isolation: Isolation,
 }
 
 /// A launch with all decisions taken; the child only carries it out.
@@ -26,12 +29,14 @@ pub struct Order<'a> {
 pub struct Ready<'a> {
     pub plan: &'a ServerPlan,
     pub filters: &'a Filters,
+    pub isolation: Isolation,
     pub identity: Identity,
     pub groups: SupplementaryGroups,
     pub init: Bind,
     pub state: Bind,
     pub rules: Vec<AccessRule>,
     pub landlock_abi: u8,
+    pub working_directory: String,
     pub program: CString,
     pub arguments: Vec<CString>,
     pub environment: Vec<CString>,
@@ -42,17 +47,21 @@ pub fn prepare<'a>(order: &Order<'a>, machine: &mut Machine) -> Result<Ready<'a>
     let plan = order.plan;
     let (directory, identity) = machine.state.provide(&plan.name, order.partition)?;
     let state = Bind { executable: plan.state_executable, ..directory };
+    let init = machine.init()?;
+    let places = Places::new(order.isolation, plan, &state, &init);
     Ok(Ready {
         plan,
         filters: order.filters,
+        isolation: order.isolation,
         identity,
         groups: identity.groups(),
-        rules: rules(plan, &machine.init),
+        rules: places.rules(rules(plan, &init)),
         landlock_abi: machine.landlock_abi,
-        program: text(&machine.init.target)?,
-        arguments: arguments(plan)?,
-        environment: environment(plan, machine)?,
-        init: machine.init.clone(),
+        working_directory: places.path(&plan.working_directory),
+        program: text(&places.path(&init.target))?,
+        arguments: arguments(plan, &places)?,
+        environment: environment(plan, &places, machine)?,
+        init,
         state,
     })
 }
@@ -68,22 +77,19 @@ fn rules(plan: &ServerPlan, init: &Bind) -> Vec<AccessRule> {
 }
 
 /// `only1mcp-init PROGRAM ARG0 ARG1...`
-fn arguments(plan: &ServerPlan) -> Result<Vec<CString>, Failure> {
-    let own = ["only1mcp-init", plan.program.as_str()];
-    own.into_iter().chain(plan.arguments.iter().map(String::as_str)).map(text).collect()
+fn arguments(plan: &ServerPlan, places: &Places<'_>) -> Result<Vec<CString>, Failure> {
+    let own = ["only1mcp-init".to_owned(), places.path(&plan.program)];
+    let servers = plan.arguments.iter().map(|argument| places.argument(argument));
+    own.into_iter().chain(servers).map(|argument| text(&argument)).collect()
 }
 
-fn environment(plan: &ServerPlan, machine: &Machine) -> Result<Vec<CString>, Failure> {
-    plan.environment
-        .iter()
-        .map(|variable| match &variable.value {
-            VariableValue::Literal(value) => text(&format!("{}={value}", variable.name)),
-            VariableValue::Credential(name) => {
-                let value = machine.credentials.read(name)?;
-                text(&format!("{}={value}", variable.name))
-            }
-        })
-        .collect()
+fn environment(plan: &ServerPlan, places: &Places<'_>, machine: &Machine) -> Result<Vec<CString>, Failure> {
+    let value = |value: &VariableValue| match value {
+        VariableValue::Literal(value) => Ok(places.value(value)),
+        VariableValue::Credential(name) => machine.credentials.read(name),
+    };
+    let variables = plan.environment.iter();
+    variables.map(|variable| text(&format!("{}={}", variable.name, value(&variable.value)?))).collect()
 }
 
 fn text(text: &str) -> Result<CString, Failure> {

@@ -2,8 +2,10 @@
 
 use super::failure::{At, Failure, REPORT_BYTES_MAX};
 use super::identity::Identity;
+use super::prepare::Ready;
 use crate::confine::namespaces::READY;
 use crate::limits::LAUNCH_TIME_MAX;
+use crate::machine::Isolation;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
@@ -50,9 +52,11 @@ pub enum Progress {
 }
 
 impl Launching {
-    pub(super) fn new(child: u32, line: UnixStream, streams: Streams, identity: Identity) -> Self {
+    pub(super) fn new(child: u32, line: UnixStream, streams: Streams, ready: &Ready<'_>) -> Self {
         let deadline = Instant::now() + LAUNCH_TIME_MAX;
-        Self { streams, deadline, child, line, identity, mapped: false, report: Vec::new() }
+        // Without a user namespace there is nothing to map.
+        let mapped = ready.isolation == Isolation::LandlockOnly;
+        Self { streams, deadline, child, line, identity: ready.identity, mapped, report: Vec::new() }
     }
 
     /// What to poll for input.

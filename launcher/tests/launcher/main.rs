@@ -9,5 +9,10 @@
     reason = "these are tests"
 )]
 
+mod ending;
 mod launching;
+mod minimal;
+mod reading;
 mod support;
+mod walls;
+mod wire;

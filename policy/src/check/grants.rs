@@ -7,6 +7,7 @@ use crate::finding::{Findings, Spot};
 use crate::floor::{self, Access};
 use crate::path::{follow, form_error, is_within};
 use crate::policy::Grant;
+use only1mcp_wire::Mode;
 
 /// The word for the server's own directory.
 const STATE: &str = "state";
@@ -80,12 +81,15 @@ fn check_one(
         let message = format!("{path} is neither a directory nor a regular file");
         return refuse(message, "sockets, pipes and devices cannot be granted".to_owned());
     }
-    if let Some(missing) = missing_right(path, access, way.status.kind, input) {
+    if let Some(missing) = missing_right(path, way.status.kind, input) {
         let message = format!("the server's user may not {missing} {path}");
         return refuse(
             message,
             format!("allow it, such as with `setfacl` or `chmod`, or choose another path than {path}"),
         );
+    }
+    if access == Access::Write && !input.files.may(path, Right::Write) {
+        warn_unwritable(spot, input.mode, findings);
     }
     if access != Access::Write && is_within(path, "/usr") {
         let message = format!("{path} is visible in every sandbox, as all of /usr is");
@@ -95,13 +99,26 @@ fn check_one(
     Some(Grant { path: path.to_owned(), access, status: way.status, place: spot.place.clone() })
 }
 
-fn missing_right(path: &str, access: Access, kind: FileKind, input: &Input<'_>) -> Option<&'static str> {
-    let may = |right| input.files.may(path, right);
-    if !may(Right::Read) {
+fn missing_right(path: &str, kind: FileKind, input: &Input<'_>) -> Option<&'static str> {
+    if !input.files.may(path, Right::Read) {
         return Some("read");
     }
-    if kind == FileKind::Directory && !may(Right::Execute) {
-        return Some("go through");
-    }
-    (access == Access::Write && !may(Right::Write)).then_some("write")
+    (kind == FileKind::Directory && !input.files.may(path, Right::Execute)).then_some("go through")
+}
+
+/// Not an error: outside user mode each server has a uid of its own, which may have been let in by an
+/// access control list, and that cannot be seen from the mode bits.
+fn warn_unwritable(spot: &Spot<String>, mode: Mode, findings: &mut Findings) {
+    let path = &spot.value;
+    let help = match mode {
+        Mode::User | Mode::Minimal => {
+            format!("see who may write it with `ls -ld {path}`, or grant it for reading")
+        }
+        Mode::Root | Mode::System => {
+            format!(
+                "let the server's own uid in: setfacl -m u:UID:rwx {path}; its state directory belongs to that UID"
+            )
+        }
+    };
+    findings.warning(&spot.place, format!("the server's user may perhaps not write {path}"), help);
 }

@@ -1,1 +1,504 @@
+//! Whole configurations on a tree in memory: what is accepted, and what is said about the rest.
 
+use super::*;
+use crate::files::tree::Tree;
+use crate::plan;
+use only1mcp_wire::plan::{Bind, PlanSet, VariableValue};
+
+const ELF: &str = "\x7fELF";
+
+fn host() -> Tree {
+    Tree::new()
+        .file("/usr/bin/node", ELF)
+        .link("/bin", "usr/bin")
+        .device("/dev/null")
+        .plain("/var/lib/only1mcp/credentials/t", "")
+        .plain("/etc/ld.so.cache", "")
+        .plain("/usr/share/zoneinfo/Europe/Berlin", "")
+        .link("/etc/localtime", "/usr/share/zoneinfo/Europe/Berlin")
+        .plain("/etc/java-17/security", "")
+        .file("/prog/only1mcp-probe", ELF)
+        .file("/prog/only1mcp-builtin", ELF)
+        .dir("/data/in")
+        .dir("/data/out")
+        .plain("/data/out/.git/config", "")
+        .dir("/data/out/.git/hooks")
+}
+
+struct Run {
+    checked: Checked,
+    findings: Findings,
+}
+
+fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
+    let source = |path: String, text: &str| Source { path, text: text.to_owned() };
+    let policies = policies
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), source(format!("policies/{name}.yaml"), text)))
+        .collect();
+    let input = Input {
+        config: source("config.yaml".to_owned(), config),
+        policies,
+        files: tree,
+        own: Own {
+            config: Some("/etc/only1mcp/config.yaml".into()),
+            state_directory: "/var/lib/only1mcp".into(),
+            program_directory: "/prog".into(),
+            homes: vec!["/home/ann".into()],
+        },
+        mode: Mode::User,
+        environment: BTreeMap::from([("PLACE".to_owned(), "/data/in".to_owned())]),
+    };
+    let mut findings = Findings::default();
+    let checked = check(&input, &mut findings);
+    Run { checked, findings }
+}
+
+fn run(config: &str) -> Run {
+    run_on(&host(), config, &[])
+}
+
+/// What is said about one server with this policy.
+fn with_policy(policy: &str) -> Run {
+    run_on(&host(), "servers: [{id: a, command: node, policy: p}]\n", &[("p", policy)])
+}
+
+fn said(run: &Run) -> String {
+    run.findings.to_text()
+}
+
+fn only_server(run: &Run) -> &Server {
+    assert!(!run.findings.has_errors(), "{}", said(run));
+    &run.checked.servers[0]
+}
+
+fn binds(run: &Run) -> Vec<Bind> {
+    plan::plan(only_server(run)).binds
+}
+
+#[test]
+fn the_built_in_configuration_has_no_findings_and_two_servers() {
+    let run = run(BUILT_IN);
+    assert_eq!(said(&run), "");
+    assert_eq!(run.checked.servers.len(), 2);
+    assert_eq!(run.checked.proxy.listen.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
+fn a_plan_set_holds_every_server_by_name_and_what_to_watch() {
+    let run = run(BUILT_IN);
+    let bytes = plan::plan_set(&run.checked, vec!["config.yaml".into()], &run.findings).unwrap();
+    let again = PlanSet::from_bytes(&bytes).unwrap();
+    assert_eq!(again.servers[0], plan::plan(&run.checked.servers[1]));
+    assert_eq!(again.servers[0].name.as_str(), "notes");
+    assert!(again.inputs.contains(&"/etc/ld.so.cache".to_owned()), "{:?}", again.inputs);
+}
+
+#[test]
+fn a_digest_changes_with_the_plan_and_only_with_it() {
+    let digest = |config: &str| plan::plan(only_server(&run(config))).digest;
+    let base = digest("servers: [{id: a, command: node, policy: node}]");
+    assert_eq!(base, digest("# a remark\nservers:\n- policy: node\n  command: node\n  id: a\n"));
+    assert_ne!(base, digest("servers: [{id: a, command: node, policy: node, args: [x]}]"));
+}
+
+#[test]
+fn y01_every_wrong_key_is_found_with_its_place() {
+    let run = run("servers:\n  - id: a\n    comand: node\n    policy: node\nproxi: {}\n");
+    let text = said(&run);
+    assert!(
+        text.contains("config.yaml:3:5: there is no key `comand` here\nhelp: did you mean `command`?"),
+        "{text}"
+    );
+    assert!(
+        text.contains("config.yaml:5:1: there is no key `proxi` here\nhelp: did you mean `proxy`?"),
+        "{text}"
+    );
+    assert!(text.contains("config.yaml:2:9: the server has no `command`"), "{text}");
+}
+
+#[test]
+fn keys_that_are_not_built_are_refused_and_the_inert_one_is_told() {
+    let server = "servers: [{id: a, command: node, policy: node";
+    for (rest, what) in [
+        (", transport: http}]", "`transport: http` is not built yet"),
+        (", url: 'http://x'}]", "`url` is not built yet"),
+        (", headers: {}}]", "`headers` is not built yet"),
+        (", replicas: 2}]", "more than one replica is not built yet"),
+        (", scope: session}]", "`scope: session` is not built yet"),
+        (", scope: principal}]", "`scope: principal` is not built yet"),
+        (", scope: all}]", "`scope` cannot be `all`"),
+        (", routing: {}}]", "`routing` is not built yet"),
+        (", retry: []}]", "`retry` is not built yet"),
+        (", trust_annotations: true}]", "`trust_annotations` is not built yet"),
+        (", health_check: {}}]", "`health_check` is not built yet"),
+        (", state: shared}]", "`state` is not built yet"),
+        ("}]\nproxy: {routing: {}}", "`routing` is not built yet"),
+        ("}]\nproxy: {health: {}}", "`health` is not built yet"),
+        ("}]\nproxy: {view: brief}", "`view: brief` is not built yet"),
+    ] {
+        let run = run(&format!("{server}{rest}\n"));
+        assert!(run.findings.has_errors() && said(&run).contains(what), "{rest}: {}", said(&run));
+    }
+    let inert = run("proxy: {view: full, rate_limit: {requests_per_minute: 60, burst: 60}}\n");
+    assert!(!inert.findings.has_errors() && said(&inert).contains("not enforced yet"));
+    assert_eq!(inert.checked.proxy.inert, ["proxy.rate_limit"]);
+}
+
+#[test]
+fn y07_paths_must_be_absolute_plain_real_and_there() {
+    let tree = host().link("/data/link", "/data/in").link("/alias", "/data").plain("/data/file", "");
+    for (path, why) in [
+        ("in", "is not absolute"),
+        ("~/in", "only a shell knows"),
+        ("$HOME/in", "variables are not expanded"),
+        ("/data/../etc", "`..` in it"),
+        ("/data/*", "wildcard"),
+        ("/data/in/", "write /data/in"),
+        ("/data/none", "does not exist"),
+        ("/data/link", "help: write /data/in"),
+        ("/alias/in", "help: write /data/in"),
+        ("/dev/null", "belongs to the kernel"),
+        ("/data/file/x", "is not a directory"),
+    ] {
+        let policy = format!("extends: node\nfilesystem: {{read: ['{path}']}}\n");
+        let run = run_on(&tree, "servers: [{id: a, command: node, policy: p}]\n", &[("p", &policy)]);
+        let text = said(&run);
+        assert!(text.contains("policies/p.yaml:2:21") && text.contains(why), "{path}: {text}");
+    }
+}
+
+#[test]
+fn y08_the_floor_holds_in_policies_too() {
+    for path in [
+        "/",
+        "/etc",
+        "/usr",
+        "/proc",
+        "/run",
+        "/etc/only1mcp",
+        "/var/lib/only1mcp/servers/b",
+        "/prog",
+        "/home/ann",
+    ] {
+        let run = with_policy(&format!("extends: node\nfilesystem: {{write: [{path}]}}\n"));
+        assert!(run.findings.has_errors(), "{path}");
+        assert!(said(&run).contains("cannot be read and written"), "{path}: {}", said(&run));
+    }
+}
+
+#[test]
+fn y08_obeyed_files_in_a_writable_directory_are_mounted_read_only_above_it() {
+    let run = with_policy("extends: node\nfilesystem: {write: [/data/out, state]}\n");
+    assert!(
+        said(&run).contains("note: policies/p.yaml:2:22: stays read-only below /data/out"),
+        "{}",
+        said(&run)
+    );
+    let writable = |path: &str| binds(&run).iter().find(|bind| bind.target == path).unwrap().writable;
+    assert!(writable("/data/out") && writable("/data/out/.git"));
+    assert!(!writable("/data/out/.git/config") && !writable("/data/out/.git/hooks"));
+    let order: Vec<String> = binds(&run).into_iter().map(|bind| bind.target).collect();
+    let at = |path: &str| order.iter().position(|target| target == path).unwrap();
+    assert!(at("/data/out") < at("/data/out/.git") && at("/data/out/.git") < at("/data/out/.git/hooks"));
+}
+
+#[test]
+fn y10_there_is_no_syntax_to_ask_for_less_than_the_floor() {
+    for key in [
+        "seccomp: off",
+        "user: root",
+        "capabilities: []",
+        "privileged: true",
+        "unsafe: {}",
+        "system_calls: []",
+    ] {
+        assert!(with_policy(&format!("extends: node\n{key}\n")).findings.has_errors(), "{key}");
+    }
+}
+
+#[test]
+fn y11_limits_out_of_range_are_errors_with_the_range() {
+    for limit in [
+        "memory: 1MiB",
+        "memory: 18446744073709551616B",
+        "memory: -5MiB",
+        "memory: 64MB",
+        "memory: 512",
+        "cpu: 0%",
+        "cpu: 100",
+        "processes: 0",
+        "processes: -1",
+        "processes: infinity",
+        "processes: 4294967296",
+        "open_files: 3",
+        "scratch: 1KiB",
+    ] {
+        let run = with_policy(&format!("extends: node\nlimits: {{{limit}}}\n"));
+        assert!(said(&run).contains("error: policies/p.yaml:2:"), "{limit}: {}", said(&run));
+    }
+}
+
+#[test]
+fn y12_an_empty_list_means_nothing() {
+    let run = with_policy(
+        "extends: node\nfilesystem: {read: [], write: []}\nnetwork: {allow: []}\ntools: {allow: []}\n",
+    );
+    let server = only_server(&run);
+    assert!(server.policy.tools.allow.is_empty());
+    assert!(server.policy.grants.is_empty());
+    assert!(binds(&run).iter().all(|bind| !bind.target.starts_with("/data")));
+}
+
+#[test]
+fn y13_no_host_can_be_granted_and_wildcards_never() {
+    for host in ["'*'", "'*.com'", "'*.'", "api.github.com"] {
+        let run = with_policy(&format!("extends: node\nnetwork: {{allow: [{host}]}}\n"));
+        assert!(run.findings.has_errors(), "{host}");
+    }
+}
+
+#[test]
+fn y14_one_name_is_one_policy() {
+    let run =
+        run_on(&host(), "servers: [{id: a, command: node, policy: node}]\n", &[("node", "extends: node\n")]);
+    assert!(said(&run).contains("is the name of a built-in profile"));
+    let run = run_on(&host(), "servers: [{id: a, command: node, policy: Node}]\n", &[]);
+    assert!(said(&run).contains("there is no policy `Node`\nhelp: did you mean `node`?"), "{}", said(&run));
+    let twice = "servers: [{id: a, command: node, policy: node}, {id: a, command: node, policy: node}]\n";
+    assert!(said(&super::tests::run(twice)).contains("there are two servers `a`"));
+}
+
+#[test]
+fn a_policy_must_extend_a_profile_and_be_there() {
+    assert!(said(&with_policy("tools: {allow: ['*']}\n")).contains("the policy has no `extends`"));
+    assert!(said(&with_policy("extends: github\n")).contains("`extends` cannot be `github`"));
+    assert!(said(&run("servers: [{id: a, command: node}]\n")).contains("the server has no `policy`"));
+}
+
+#[test]
+fn variables_are_put_in_and_everything_else_is_the_profiles() {
+    let run = run(
+        "servers: [{id: a, command: node, args: ['${PLACE}/x'], env: {A: '${PLACE}', T: {credential: t}}, policy: node}]\n",
+    );
+    let server = only_server(&run);
+    assert_eq!(server.arguments, ["node", "/data/in/x"]);
+    let value =
+        |name: &str| server.environment.iter().find(|variable| variable.name == name).unwrap().value.clone();
+    assert_eq!(value("A"), VariableValue::Literal("/data/in".into()));
+    assert_eq!(value("T"), VariableValue::Credential("t".into()));
+    assert_eq!(value("HOME"), VariableValue::Literal("/state".into()));
+    assert_eq!(value("TZ"), VariableValue::Literal("Europe/Berlin".into()));
+    assert!(server.environment.iter().all(|variable| variable.name != "PLACE"));
+}
+
+#[test]
+fn wrong_variables_are_refused() {
+    for (env, why) in [
+        ("{PATH: /x}", "PATH is set by the sandbox"),
+        ("{HOME: /x}", "HOME is set by the sandbox"),
+        ("{'A B': x}", "cannot name a variable"),
+        ("{A: '${NONE}'}", "the variable NONE is not set"),
+        ("{A: {credential: ../x}}", "cannot name a credential"),
+        ("{A: {credentials: x}}", "did you mean `credential`?"),
+        ("{A: 1}", "put it in quotes: \"1\""),
+        ("{A: }", "found nothing"),
+        ("[A]", "expected a mapping of variables"),
+    ] {
+        let run = run(&format!("servers: [{{id: a, command: node, env: {env}, policy: node}}]\n"));
+        assert!(run.findings.has_errors() && said(&run).contains(why), "{env}: {}", said(&run));
+    }
+}
+
+#[test]
+fn a_secret_in_the_configuration_is_warned_of() {
+    let run = run("servers: [{id: a, command: node, env: {API_TOKEN: abc}, policy: node}]\n");
+    assert!(!run.findings.has_errors() && said(&run).contains("credential: NAME"), "{}", said(&run));
+}
+
+#[test]
+fn an_argument_that_names_an_invisible_path_is_warned_of() {
+    let run = run(
+        "servers: [{id: a, command: node, args: [/data/in, --root=/data/in, /usr/bin, /tmp/x, /nowhere], policy: node}]\n",
+    );
+    let text = said(&run);
+    assert_eq!(text.matches("warning:").count(), 2, "{text}");
+    assert!(text.contains("help: add /data/in to filesystem.read"), "{text}");
+}
+
+#[test]
+fn a_working_directory_must_be_visible_inside() {
+    let config =
+        |cwd: &str| run(&format!("servers: [{{id: a, command: node, cwd: '{cwd}', policy: node}}]\n"));
+    assert_eq!(only_server(&config("/tmp")).working_directory, "/tmp");
+    assert!(said(&config("/data/in")).contains("there is no /data/in inside the sandbox"));
+    assert!(said(&config("here")).contains("is not absolute"));
+}
+
+#[test]
+fn listening_beyond_this_machine_is_warned_of_and_names_are_refused() {
+    assert!(said(&run("proxy: {listen: '0.0.0.0:80'}\n")).starts_with("warning:"));
+    for bad in ["localhost:8080", "8080", "127.0.0.1", "'127.0.0.1:99999'"] {
+        assert!(run(&format!("proxy: {{listen: {bad}}}\n")).findings.has_errors(), "{bad}");
+    }
+}
+
+#[test]
+fn mounts_and_rules_say_the_same() {
+    let run = with_policy("extends: jvm\nfilesystem: {read: [/data/in], write: [/data/out]}\n");
+    let plan = plan::plan(only_server(&run));
+    for bind in plan.binds.iter().filter(|bind| !bind.target.starts_with("/data/out/")) {
+        let rule = plan.rules.iter().find(|rule| rule.path == bind.target).unwrap();
+        assert_eq!((rule.write, rule.execute), (bind.writable, bind.executable), "{}", bind.target);
+        assert!(!(bind.writable && bind.executable), "{} can be written and executed", bind.target);
+    }
+    assert!(plan.binds.iter().any(|bind| bind.target == "/etc/java-17"));
+    let localtime = plan.binds.iter().find(|bind| bind.target == "/etc/localtime").unwrap();
+    assert_eq!(localtime.source, "/usr/share/zoneinfo/Europe/Berlin");
+}
+
+#[test]
+fn y15_a_narrower_policy_never_allows_more() {
+    // Each pair: the first is narrower in one point than the second.
+    let pairs = [
+        ("filesystem: {read: [/data/in]}", "filesystem: {write: [/data/in]}"),
+        ("filesystem: {}", "filesystem: {read: [/data/in]}"),
+        ("limits: {memory: 64MiB, processes: 2}", "limits: {memory: 1GiB, processes: 99}"),
+        ("memory: {jit: false}", "memory: {jit: true}"),
+        ("tools: {allow: [a]}", "tools: {allow: ['*']}"),
+    ];
+    for (narrow, wide) in pairs {
+        let plan_of = |policy: &str| {
+            let run = with_policy(&format!("extends: node\n{policy}\n"));
+            plan::plan(only_server(&run))
+        };
+        let (narrow, wide) = (plan_of(narrow), plan_of(wide));
+        for bind in &narrow.binds {
+            let other = wide.binds.iter().find(|other| other.target == bind.target).unwrap();
+            assert!(other.writable || !bind.writable, "{}", bind.target);
+            assert!(other.executable || !bind.executable, "{}", bind.target);
+        }
+        assert!(narrow.system_calls.iter().all(|call| wide.system_calls.contains(call)));
+        assert!(!narrow.jit || wide.jit);
+        assert!(narrow.limits.memory_bytes <= wide.limits.memory_bytes);
+        assert!(narrow.limits.processes <= wide.limits.processes);
+    }
+}
+
+#[test]
+fn an_empty_configuration_is_a_configuration() {
+    let run = run("");
+    assert_eq!(said(&run), "");
+    assert!(run.checked.servers.is_empty());
+}
+
+#[test]
+fn a_credential_that_is_not_there_is_warned_of() {
+    let run = run(
+        "servers: [{id: a, command: node, env: {A: {credential: t}, B: {credential: u}}, policy: node}]\n",
+    );
+    let text = said(&run);
+    assert_eq!(text.matches("warning:").count(), 1, "{text}");
+    assert!(
+        text.contains("no credential `u` yet") && text.contains("/var/lib/only1mcp/credentials/u"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_grant_that_permissions_contradict_is_refused_for_reading_and_warned_of_for_writing() {
+    let config = "servers: [{id: a, command: node, policy: p}]\n";
+    let of = |tree: &Tree, grant: &str| {
+        run_on(tree, config, &[("p", &format!("extends: node\nfilesystem: {grant}\n"))])
+    };
+    let closed = of(&host().closed("/data/in"), "{read: [/data/in]}");
+    assert!(
+        closed.findings.has_errors() && said(&closed).contains("may not read /data/in"),
+        "{}",
+        said(&closed)
+    );
+    let guarded = of(&host().guarded("/data/in"), "{write: [/data/in]}");
+    assert!(
+        !guarded.findings.has_errors() && said(&guarded).contains("perhaps not write /data/in"),
+        "{}",
+        said(&guarded)
+    );
+}
+
+/// A virtual environment in `/srv/venv`, and a policy.
+fn run_venv(grants: &str) -> Run {
+    let tree = host()
+        .file("/usr/bin/python3", ELF)
+        .plain("/srv/venv/pyvenv.cfg", "home = /usr/bin\n")
+        .link("/srv/venv/bin/python", "/usr/bin/python3")
+        .dir("/srv/venv/lib");
+    let policy = format!("extends: python\nfilesystem: {{{grants}}}\n");
+    let config = "servers: [{id: a, command: /srv/venv/bin/python, policy: p}]\n";
+    run_on(&tree, config, &[("p", &policy)])
+}
+
+#[test]
+fn a_program_cannot_be_made_writable_by_a_grant_nor_unexecutable() {
+    for write in ["/srv/venv", "/srv/venv/lib"] {
+        let run = run_venv(&format!("write: [{write}]"));
+        assert!(said(&run).contains("it belongs to the virtual environment"), "{}", said(&run));
+    }
+    let executable =
+        |run: &Run| binds(run).iter().find(|bind| bind.target == "/srv/venv").unwrap().executable;
+    assert!(executable(&run_venv("read: [/srv/venv]")));
+    assert!(executable(&run_venv("read: [/srv/venv/lib]")));
+}
+
+#[test]
+fn a_program_below_a_writable_directory_stays_read_only_and_is_warned_of() {
+    let tree = host().file("/data/out/tool", ELF);
+    let config = "servers: [{id: a, command: /data/out/tool, policy: p}]\n";
+    let run = run_on(&tree, config, &[("p", "extends: native\nfilesystem: {write: [/data/out]}\n")]);
+    assert!(
+        said(&run).contains("warning: policies/p.yaml:2:22: /data/out/tool is executed"),
+        "{}",
+        said(&run)
+    );
+    let binds = binds(&run);
+    let tool = binds.iter().position(|bind| bind.target == "/data/out/tool").unwrap();
+    let directory = binds.iter().position(|bind| bind.target == "/data/out").unwrap();
+    assert!(directory < tool && !binds[tool].writable && binds[tool].executable);
+}
+
+/// A small generator of random numbers: the same ones in every run.
+fn random(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    usize::try_from(*state >> 33).unwrap()
+}
+
+#[test]
+fn damaged_documents_never_end_the_program_and_every_finding_says_what_to_do() {
+    let good = include_str!("../../golden/bad.yaml");
+    let pieces = [
+        "\0", "&a ", "*a", "!x ", "- ", ": ", "{", "]", "\"", "'", "|\n", "\t", "---\n", "<<: ", "é", "${",
+        "\n", "#",
+    ];
+    let mut state = 7;
+    for _ in 0..400 {
+        let mut text: Vec<char> = good.chars().collect();
+        for _ in 0..=random(&mut state) % 4 {
+            let at = random(&mut state) % text.len();
+            let end = (at + random(&mut state) % 9).min(text.len());
+            text.splice(at..end, pieces[random(&mut state) % pieces.len()].chars());
+        }
+        let text: String = text.into_iter().collect();
+        for name in ["config.yaml", "config.toml"] {
+            let mut findings = Findings::default();
+            let source = Source { path: name.into(), text: text.clone() };
+            if let Some(node) = document::read(&source, &mut findings) {
+                let _ = config::read(&node, &mut findings);
+            }
+            assert!(
+                findings
+                    .sorted()
+                    .iter()
+                    .all(|finding| !finding.help.is_empty() && !finding.message.is_empty())
+            );
+        }
+    }
+}

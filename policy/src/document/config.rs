@@ -19,7 +19,7 @@ pub struct ConfigDocument {
 /// One entry of `servers`.
 #[derive(Debug)]
 pub struct ServerDocument {
-    /// Where the entry stands.
+    /// Where the entry says its name, else where it begins.
     pub place: Place,
     /// `id`.
     pub id: Option<Spot<String>>,
@@ -103,9 +103,11 @@ fn read_server(fields: &Fields<'_>, findings: &mut Findings) -> ServerDocument {
     let mut timeout =
         |name| fields.quantity(name, &timeouts, Unit::Duration, findings).map(|timeout| timeout.value);
     let (startup_timeout_ms, request_timeout_ms) = (timeout("startup_timeout"), timeout("request_timeout"));
+    let id = fields.text("id", findings);
     ServerDocument {
-        place: fields.place.clone(),
-        id: fields.text("id", findings),
+        // What is missing from an entry is told where the entry says its name.
+        place: id.as_ref().map_or(&fields.place, |id| &id.place).clone(),
+        id,
         command: fields.text("command", findings),
         args: fields.texts("args", findings).unwrap_or_default(),
         env: fields.get("env").map(|node| read_environment(node, findings)).unwrap_or_default(),

@@ -10,6 +10,7 @@ pub struct Tree {
     nodes: BTreeMap<String, (FileKind, Vec<u8>)>,
     closed: BTreeSet<String>,
     inert: BTreeSet<String>,
+    guarded: BTreeSet<String>,
 }
 
 impl Tree {
@@ -58,6 +59,12 @@ impl Tree {
         self
     }
 
+    /// With a path that may not be written.
+    pub fn guarded(mut self, at: &str) -> Self {
+        self.guarded.insert(at.to_owned());
+        self
+    }
+
     fn node(&self, at: &str) -> Result<&(FileKind, Vec<u8>), FileError> {
         self.nodes.get(at).ok_or(FileError::Missing)
     }
@@ -88,6 +95,11 @@ impl Files for Tree {
     }
 
     fn may(&self, at: &str, right: Right) -> bool {
-        !self.closed.contains(at) && (right != Right::Execute || !self.inert.contains(at))
+        let refused = match right {
+            Right::Read => false,
+            Right::Write => self.guarded.contains(at),
+            Right::Execute => self.inert.contains(at),
+        };
+        !refused && !self.closed.contains(at)
     }
 }

@@ -197,7 +197,9 @@ pub struct StdioArguments {
     /// Run a private instance with this configuration file, with its own state, ended with the client
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     pub config: Option<PathBuf>,
-    /// Relay to an only1mcp elsewhere (not built yet)
+    /// Relay to an only1mcp elsewhere, or to any MCP server that speaks streamable HTTP
+    ///
+    /// Plain http:// only. A bearer token is taken from the environment variable ONLY1MCP_TOKEN.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// Where the instance keeps its files.

@@ -256,10 +256,11 @@ fn prepare(path: &Path, mode: Mode, flag: &str) -> Result<(), Failure> {
     })?;
     match objection(&found, nix::unistd::geteuid().as_raw(), mode) {
         None => Ok(()),
-        Some(why) => Err(Failure::new(Exit::Permission, format!("{} {why}", path.display())).help(format!(
-            "remove it, mend it with `chmod {:o}`, or name another with {flag} DIR",
-            mode.directory_mode()
-        ))),
+        Some(why) => {
+            let mend = format!("mend it with `chmod {:o}` if it is yours", mode.directory_mode());
+            Err(Failure::new(Exit::Permission, format!("{} {why}", path.display()))
+                .help(format!("{mend}, or name another with {flag} DIR")))
+        }
     }
 }
 

@@ -8,6 +8,8 @@ pub const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 pub const BACK_OFF_MAX: Duration = Duration::from_secs(10);
 /// A worker that ran this long counts as well again.
 pub const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// From the first signal until a further one means: now.
+pub const STOP_AGAIN: Duration = Duration::from_secs(1);
 /// From the first signal until the proxy is killed.
 pub const STOP_PROXY: Duration = Duration::from_secs(8);
 /// From the first signal until everything is killed.
@@ -20,6 +22,12 @@ pub const DAEMON_ANSWER: Duration = Duration::from_secs(1);
 pub const DAEMON_LOOK: Duration = Duration::from_millis(25);
 /// How long `stdio` waits for answers after its client closed its end.
 pub const STDIO_DRAIN: Duration = Duration::from_secs(30);
+/// Requests `stdio --url` has under way at once; a further line waits.
+pub const REMOTE_REQUESTS_MAX: usize = 64;
+/// Lines that may wait for a slow client of `stdio --url`.
+pub const REMOTE_LINES_MAX: usize = 256;
+/// Bytes of one answer or event `stdio --url` reads.
+pub const REMOTE_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long `status` waits for an answer.
 pub const STATUS_ANSWER: Duration = Duration::from_secs(5);
 /// How long `call` waits for one message.

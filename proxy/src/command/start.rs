@@ -18,9 +18,13 @@ use super::supervisor::{Supervisor, Surroundings, Worker};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use only1mcp_policy::view::View;
+use sockets::Sockets;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Output;
+
+/// Where a daemon in the background listens if its port is taken.
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// Starts the daemon and stays until it is told to end.
 ///
@@ -40,10 +44,11 @@ pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
     let listen = arguments.listen.as_ref().unwrap_or(&view.proxy.listen);
     let token = token::ensure(&directories.state)?;
     let low = LowDescriptors::take().map_err(|cause| internal("descriptors", &cause))?;
-    let sockets = sockets::bind_all(&directories, listen, arguments.pool.proxy())?;
+    let sockets = bind(arguments, &directories, listen)?;
     let workers = workers(arguments, &directories, &config, &programs, inside.directory(), &token, sockets);
     let ended = Supervisor::new(workers)?.run();
     drop(low);
+    sockets::remove(&directories);
     ended
 }
 
@@ -132,6 +137,20 @@ fn checked_view(
     })
 }
 
+/// Clients of a daemon in the background come over the relay: that another user's daemon has the port must
+/// not keep them out.
+fn bind(arguments: &StartArguments, directories: &Directories, listen: &str) -> Result<Sockets, Failure> {
+    let owner = arguments.pool.proxy();
+    match sockets::bind_all(directories, listen, owner) {
+        Err(taken) if arguments.detached && taken.exit == Exit::TemporaryFailure => {
+            taken.print();
+            eprintln!("only1mcp: listening on another port instead; see `only1mcp status`");
+            sockets::bind_all(directories, ANY_PORT, owner)
+        }
+        bound => bound,
+    }
+}
+
 fn tell_findings(check: &Output) {
     let said = [check.stdout.as_slice(), check.stderr.as_slice()].concat();
     let text = String::from_utf8_lossy(&said);
@@ -147,7 +166,7 @@ fn workers(
     programs: &Programs,
     program_dir: &Path,
     token: &Path,
-    sockets: sockets::Sockets,
+    sockets: Sockets,
 ) -> [Worker; 2] {
     let mode = directories.mode;
     let mut launcher = Worker::new("launcher", programs.path(Program::Launcher), Surroundings::Inherited);

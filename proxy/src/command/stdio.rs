@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod private;
+pub mod remote;
 
 use super::arguments::StdioArguments;
 use super::directories::Directories;
@@ -24,9 +25,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// # Errors
 /// When there is no daemon and none can be started.
 pub fn run(arguments: &StdioArguments) -> Result<Exit, Failure> {
-    if arguments.url.is_some() {
-        return Err(Failure::new(Exit::Unavailable, "--url is not built yet")
-            .help("point the client at the URL itself, if it speaks HTTP"));
+    if let Some(url) = &arguments.url {
+        return remote::run(url);
     }
     let directories = Directories::resolve(&arguments.places)?;
     if let Some(config) = &arguments.config {

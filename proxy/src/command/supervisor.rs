@@ -9,7 +9,7 @@ pub use worker::{Surroundings, Worker};
 
 use super::exit_code::Exit;
 use super::failure::Failure;
-use super::limits::{STOP_ALL, STOP_PROXY};
+use super::limits::{STOP_AGAIN, STOP_ALL, STOP_PROXY};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -56,8 +56,8 @@ impl Supervisor {
         let ended = self.keep_running();
         // The proxy first, so that it answers what is under way while its servers still live.
         let begin = Instant::now();
-        end(&mut self.proxy, &self.signals, begin + STOP_PROXY);
-        end(&mut self.launcher, &self.signals, begin + STOP_ALL);
+        end(&mut self.proxy, &self.signals, begin, STOP_PROXY);
+        end(&mut self.launcher, &self.signals, begin, STOP_ALL);
         ended.map(|()| Exit::Ok)
     }
 
@@ -77,13 +77,14 @@ impl Supervisor {
     }
 }
 
-/// Asks a worker to end; past the deadline, or at a second signal to us, kills it.
-fn end(worker: &mut Worker, signals: &Signals, deadline: Instant) {
+/// Asks a worker to end; once `patience` since `begin` is over, or at another signal to us, kills it.
+fn end(worker: &mut Worker, signals: &Signals, begin: Instant, patience: Duration) {
     worker.signal(Signal::SIGTERM);
     while worker.runs() {
-        let asked_again = signals.wait(Some(deadline)) == Wake::Stop;
+        // Many who signal us signal our group too: what comes at once is the same wish, not another.
+        let asked_again = signals.wait(Some(begin + patience)) == Wake::Stop && begin.elapsed() >= STOP_AGAIN;
         worker.reap_last(Instant::now());
-        if worker.runs() && (asked_again || Instant::now() >= deadline) {
+        if worker.runs() && (asked_again || begin.elapsed() >= patience) {
             eprintln!("only1mcp: the {} does not end, killing it", worker.name());
             return worker.kill();
         }

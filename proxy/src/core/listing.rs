@@ -105,6 +105,14 @@ impl Lists {
         which
     }
 
+    /// The same lists without the tools these rules refuse.
+    #[must_use]
+    pub fn allowed(&self, rules: &ToolRules) -> Self {
+        let mut lists = self.clone();
+        lists.tools.retain(|tool| gate::is_listed(rules, &tool.key));
+        lists
+    }
+
     /// The entries a list method lists.
     #[must_use]
     pub fn of(&self, method: Method) -> &[Item] {

@@ -57,14 +57,17 @@ impl Notices for Bell {
 }
 
 impl Member {
-    /// A server whose lists are not known yet.
+    /// A server whose lists are not known yet. What is known of `before`, the same server under another plan,
+    /// stays until the new process has spoken.
     #[must_use]
-    pub fn new(server: Arc<Server>, bell: Arc<Bell>) -> Arc<Self> {
+    pub fn new(server: Arc<Server>, bell: Arc<Bell>, before: Option<&Self>) -> Arc<Self> {
+        let rules = server.view();
+        let lists = before.map(|before| before.lists().allowed(&rules.tools)).unwrap_or_default();
         Arc::new(Self {
             server,
-            watching: Watching::default(),
+            watching: before.map(|before| before.watching.clone()).unwrap_or_default(),
             bell,
-            lists: RwLock::default(),
+            lists: RwLock::new(Arc::new(lists)),
             settled: watch::Sender::new(false),
         })
     }

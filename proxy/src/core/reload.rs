@@ -31,8 +31,12 @@ impl Core {
         let mut changed = Vec::new();
         self.rebuild(|members| {
             let kept = |view: &ServerView| members.iter().find(|member| is_same(member, view)).cloned();
-            let next: Vec<Arc<Member>> =
-                new.view.servers.iter().filter_map(|view| kept(view).or_else(|| self.begin(view))).collect();
+            let next: Vec<Arc<Member>> = new
+                .view
+                .servers
+                .iter()
+                .filter_map(|view| kept(view).or_else(|| self.begin(view, members)))
+                .collect();
             for gone in members.iter().filter(|member| !next.iter().any(|other| Arc::ptr_eq(other, member))) {
                 gone.server.stop();
                 changed.push(gone.name().clone());
@@ -52,8 +56,8 @@ impl Core {
         tracing::info!(from = old.generation, to = new.generation, "configuration in force");
     }
 
-    /// Starts a server that is not running.
-    fn begin(&self, view: &ServerView) -> Option<Arc<Member>> {
+    /// Starts a server that is not running under this plan.
+    fn begin(&self, view: &ServerView, members: &[Arc<Member>]) -> Option<Arc<Member>> {
         let name = match ServerName::new(&view.id) {
             Ok(name) => name,
             Err(error) => {
@@ -63,7 +67,8 @@ impl Core {
         };
         let bell = Bell::new(name.clone(), self.me.clone());
         let server = Server::new(name, view.clone(), self.spawner.clone(), bell.clone());
-        let member = Member::new(server.clone(), bell);
+        let before = members.iter().find(|member| member.name() == &server.name);
+        let member = Member::new(server.clone(), bell, before.map(AsRef::as_ref));
         tokio::spawn(server.run());
         tokio::spawn(member.clone().tend(self.me.clone()));
         Some(member)

@@ -191,7 +191,8 @@ fn uri_params(uri: &str) -> String {
 pub fn notification(core: &Core, era: Era, name: &ServerName, method: &str, params: Option<&str>) {
     const OURS: [&str; 3] =
         ["notifications/initialized", "notifications/progress", "notifications/roots/list_changed"];
-    if OURS.contains(&method) {
+    // A `tools/call` without an id would be a call that no gate has seen.
+    if OURS.contains(&method) || !method.starts_with("notifications/") {
         return;
     }
     let catalogue = core.catalogue();

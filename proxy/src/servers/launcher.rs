@@ -3,24 +3,23 @@
 //! One task owns the socket. It connects again when the launcher went away, and says HELLO and asks for
 //! the VIEW each time, because a launcher that was started again counts its generations anew.
 
+mod link;
 mod socket;
 #[cfg(test)]
 mod tests;
 
-use crate::limits::{LAUNCHER_RECONNECT_WAIT_MAX, LAUNCHER_REPLY_TIMEOUT, RESTART_WAIT_MIN};
-use crate::servers::spawn::{InForce, Later, Leash, Process, SpawnError, Spawner};
+use crate::limits::LAUNCHER_REPLY_TIMEOUT;
+use crate::servers::spawn::{InForce, Later, Process, SpawnError, Spawner};
+use link::Link;
 use only1mcp_policy::view::View;
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{
-    Event, Exit, InstanceId, Machine, Partition, Refusal, Reply, Request, ServerName, Spawned,
-};
-use socket::{Packet, Socket};
+use only1mcp_wire::{InstanceId, Machine, Refusal, Reply, Request, ServerName};
+use socket::Socket;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Requests to the launcher that may wait for each other.
@@ -54,25 +53,15 @@ pub enum LauncherError {
     Gone,
 }
 
-/// What one request is answered with.
-#[derive(Debug)]
-enum Granted {
-    Started(Box<Process>),
-    Stopping,
-}
-
 /// A request on its way to the task that owns the socket.
 #[derive(Debug)]
-struct Ask {
-    request: Wanted,
-    answer: oneshot::Sender<Result<Granted, LauncherError>>,
-}
-
-#[derive(Debug)]
-enum Wanted {
-    Spawn(ServerName),
+enum Ask {
+    Spawn(ServerName, Started),
     Stop(InstanceId, Duration),
 }
+
+/// Where a started server goes.
+type Started = oneshot::Sender<Result<Box<Process>, LauncherError>>;
 
 impl Launcher {
     /// Connects to the launcher's socket, says HELLO and asks for the VIEW. Must run inside a tokio runtime.
@@ -116,13 +105,10 @@ impl Launcher {
 
     async fn start(&self, server: &ServerName) -> Result<Process, LauncherError> {
         let (answer, answered) = oneshot::channel();
-        let ask = Ask { request: Wanted::Spawn(server.clone()), answer };
-        self.asks.send(ask).await.map_err(|_| LauncherError::Gone)?;
+        self.asks.send(Ask::Spawn(server.clone(), answer)).await.map_err(|_| LauncherError::Gone)?;
         let answered = tokio::time::timeout(LAUNCHER_REPLY_TIMEOUT, answered);
-        match answered.await.map_err(|_| LauncherError::TimedOut)?.map_err(|_| LauncherError::Gone)?? {
-            Granted::Started(process) => Ok(*process),
-            Granted::Stopping => Err(LauncherError::Protocol("a SPAWN was answered as a STOP".to_owned())),
-        }
+        let started = answered.await.map_err(|_| LauncherError::TimedOut)?;
+        Ok(*started.map_err(|_| LauncherError::Gone)??)
     }
 }
 
@@ -199,207 +185,4 @@ fn refusal_in_words(refusal: &Refusal) -> String {
         text.push_str(&format!(": {}", std::io::Error::from_raw_os_error(refusal.errno)));
     }
     text
-}
-
-/// The task that owns the socket.
-struct Link {
-    path: PathBuf,
-    machine: Arc<RwLock<Machine>>,
-    publish: watch::Sender<Arc<InForce>>,
-    queue: mpsc::Receiver<Ask>,
-    /// For leashes; weak, so that the task ends with the last [`Launcher`].
-    asks: mpsc::WeakSender<Ask>,
-    waiting: HashMap<u32, Waiting>,
-    exits: HashMap<InstanceId, oneshot::Sender<Exit>>,
-    last_id: u32,
-}
-
-enum Waiting {
-    Ask(oneshot::Sender<Result<Granted, LauncherError>>),
-    View,
-    /// A STOP of our own.
-    Nobody,
-}
-
-impl Link {
-    async fn run(mut self, socket: Socket) {
-        let mut socket = socket;
-        loop {
-            match self.serve(&socket).await {
-                Ok(()) => return,
-                Err(error) => tracing::warn!(%error, "lost the launcher; connecting again"),
-            }
-            // Whoever waits learns that there will be no answer; with the launcher all servers ended.
-            self.waiting.clear();
-            self.exits.clear();
-            let Some(again) = self.reconnect().await else { return };
-            socket = again;
-        }
-    }
-
-    /// Connects until it works. Nothing if nobody is left who would ask.
-    async fn reconnect(&mut self) -> Option<Socket> {
-        let mut wait = RESTART_WAIT_MIN;
-        loop {
-            let attempt = async {
-                let socket = Socket::connect(&self.path).await?;
-                greet(&socket).await.map(|said| (socket, said))
-            };
-            match attempt.await {
-                Ok((socket, (machine, in_force))) => {
-                    tracing::info!(generation = in_force.generation, "connected to the launcher again");
-                    *self.machine.write().unwrap_or_else(PoisonError::into_inner) = machine;
-                    self.publish.send_replace(Arc::new(in_force));
-                    return Some(socket);
-                }
-                Err(error) => tracing::debug!(%error, "no launcher yet"),
-            }
-            if self.queue.is_closed() || self.asks.strong_count() == 0 {
-                return None;
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LAUNCHER_RECONNECT_WAIT_MAX);
-        }
-    }
-
-    /// Asks and listens. Returns when nobody is left who would ask; fails when the launcher is gone.
-    async fn serve(&mut self, socket: &Socket) -> Result<(), LauncherError> {
-        loop {
-            tokio::select! {
-                ask = self.queue.recv() => match ask {
-                    Some(ask) => self.ask(socket, ask).await?,
-                    None => return Ok(()),
-                },
-                packet = socket.receive() => {
-                    let packet = packet?.ok_or(LauncherError::Gone)?;
-                    self.take(socket, packet).await?;
-                }
-            }
-        }
-    }
-
-    async fn ask(&mut self, socket: &Socket, ask: Ask) -> Result<(), LauncherError> {
-        if ask.answer.is_closed() {
-            return Ok(());
-        }
-        let generation = self.publish.borrow().generation;
-        let request = match ask.request {
-            Wanted::Spawn(server) => Request::Spawn { server, generation, partition: Partition::SHARED },
-            Wanted::Stop(instance, grace) => stop(instance, grace),
-        };
-        self.send(socket, &request, Waiting::Ask(ask.answer)).await
-    }
-
-    async fn send(
-        &mut self,
-        socket: &Socket,
-        request: &Request,
-        waiting: Waiting,
-    ) -> Result<(), LauncherError> {
-        self.last_id = self.last_id.checked_add(1).unwrap_or(3);
-        self.waiting.insert(self.last_id, waiting);
-        socket.send(&request.to_packet(self.last_id)).await.map_err(LauncherError::Socket)
-    }
-
-    async fn take(&mut self, socket: &Socket, packet: Packet) -> Result<(), LauncherError> {
-        match packet.message {
-            FromLauncher::Event(Event::Exited { instance, exit }) => {
-                if let Some(waiting) = self.exits.remove(&instance) {
-                    let _ = waiting.send(exit);
-                }
-                Ok(())
-            }
-            FromLauncher::Event(Event::Changed { generation, errors }) => {
-                tracing::info!(generation, errors, "the configuration was read again");
-                if errors == 0 && generation != self.publish.borrow().generation {
-                    return self.send(socket, &Request::View, Waiting::View).await;
-                }
-                Ok(())
-            }
-            FromLauncher::Reply(id, reply) => {
-                let waiting = self.waiting.remove(&id);
-                self.answer(socket, waiting, reply, packet.descriptors).await
-            }
-        }
-    }
-
-    async fn answer(
-        &mut self,
-        socket: &Socket,
-        waiting: Option<Waiting>,
-        reply: Reply,
-        descriptors: Vec<OwnedFd>,
-    ) -> Result<(), LauncherError> {
-        match (waiting, reply) {
-            (None, reply) => Err(unexpected("nothing", &reply)),
-            (Some(Waiting::Nobody), _) => Ok(()),
-            (Some(Waiting::View), Reply::Refused(refusal)) => {
-                tracing::warn!(reason = %refusal_in_words(&refusal), "no view");
-                Ok(())
-            }
-            (Some(Waiting::View), reply) => {
-                self.publish.send_replace(Arc::new(read_view(reply, descriptors)?));
-                Ok(())
-            }
-            (Some(Waiting::Ask(answer)), Reply::Spawned(spawned)) => {
-                let instance = spawned.instance;
-                let started =
-                    self.adopt(spawned, descriptors).map(|process| Granted::Started(Box::new(process)));
-                // Nobody waits for it any more, or its pipes are of no use: it must not run on.
-                if started.is_err() || answer.send(started).is_err() {
-                    return self.send(socket, &stop(instance, Duration::ZERO), Waiting::Nobody).await;
-                }
-                Ok(())
-            }
-            (Some(Waiting::Ask(answer)), reply) => {
-                let _ = answer.send(match reply {
-                    Reply::Stopping => Ok(Granted::Stopping),
-                    Reply::Refused(refusal) => Err(LauncherError::Refused(refusal)),
-                    other => Err(unexpected("a request", &other)),
-                });
-                Ok(())
-            }
-        }
-    }
-
-    fn adopt(&mut self, spawned: Spawned, descriptors: Vec<OwnedFd>) -> Result<Process, LauncherError> {
-        let [stdin, stdout, stderr, _pidfd] = <[OwnedFd; 4]>::try_from(descriptors)
-            .map_err(|_| LauncherError::Protocol("a server comes with four descriptors".to_owned()))?;
-        let (report, exit) = oneshot::channel();
-        self.exits.insert(spawned.instance, report);
-        let leash = Box::new(LauncherLeash { asks: self.asks.clone(), instance: spawned.instance });
-        Ok(Process {
-            stdin: Box::new(pipe::Sender::from_owned_fd(stdin)?),
-            stdout: Box::new(pipe::Receiver::from_owned_fd(stdout)?),
-            stderr: Box::new(pipe::Receiver::from_owned_fd(stderr)?),
-            spawned,
-            exit,
-            leash,
-        })
-    }
-}
-
-fn stop(instance: InstanceId, grace: Duration) -> Request {
-    let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
-    Request::Stop { instance, grace_ms: grace_ms.min(only1mcp_wire::limits::STOP_GRACE_MS_MAX) }
-}
-
-/// Ends one server through the launcher.
-struct LauncherLeash {
-    asks: mpsc::WeakSender<Ask>,
-    instance: InstanceId,
-}
-
-impl Leash for LauncherLeash {
-    fn stop(&self, grace: Duration) {
-        let Some(asks) = self.asks.upgrade() else { return };
-        let request = Wanted::Stop(self.instance, grace);
-        tokio::spawn(async move {
-            let (answer, answered) = oneshot::channel();
-            if asks.send(Ask { request, answer }).await.is_ok() {
-                // UNKNOWN INSTANCE means that it has ended already.
-                let _ = answered.await;
-            }
-        });
-    }
 }

@@ -4,6 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -94,6 +95,11 @@ impl Fakes {
         let status = self.directory.join("status");
         let text = text.replace("@LOG@", log.to_str().unwrap()).replace("@STATUS@", status.to_str().unwrap());
         shell("printf %s \"$2\" > \"$1\"; chmod 755 \"$1\"", &[&path, Path::new(&text)]);
+    }
+
+    /// Has the configuration say where to listen.
+    pub fn listen_on(&self, address: SocketAddr) {
+        self.script("only1mcp-compile", &COMPILE.replace("127.0.0.1:0", &address.to_string()));
     }
 
     /// The program with these words, and no environment that could lead it to a real instance.

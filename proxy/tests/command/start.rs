@@ -37,7 +37,46 @@ fn a_signal_to_end_ends_both_with_exit_code_0() {
         daemon.send(signal);
         assert_eq!(daemon.finish(), (Some(0), String::new()), "{signal}");
         assert_eq!(workers.map(alive), [false, false], "{signal}");
+        for socket in ["launch.sock", "relay.sock", "admin.sock"] {
+            assert!(!fakes.directory.join("run").join(socket).exists(), "{socket} is left");
+        }
     }
+}
+
+/// Notes that it was asked to end, and takes its time.
+const SLOW: &str = r#"#!/bin/sh
+trap 'sleep 0.3; echo ended >> "@LOG@"; exit 0' TERM
+echo "$$ begun" >> "@LOG@"
+while :; do sleep 0.05; done
+"#;
+
+#[test]
+fn the_same_signal_twice_at_once_leaves_the_proxy_its_time() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    fakes.script("only1mcp", SLOW);
+    let daemon = fakes.started(&[]);
+    daemon.send(Signal::SIGTERM);
+    daemon.send(Signal::SIGINT);
+    assert_eq!(daemon.finish(), (Some(0), String::new()));
+    assert_eq!(fakes.starts("only1mcp", 2)[1], "ended");
+}
+
+#[test]
+fn a_further_signal_ends_a_stubborn_proxy_at_once() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    fakes.script(
+        "only1mcp",
+        "#!/bin/sh\ntrap '' TERM\necho \"$$\" >> \"@LOG@\"\nwhile :; do sleep 0.05; done\n",
+    );
+    let daemon = fakes.started(&[]);
+    let begin = std::time::Instant::now();
+    daemon.send(Signal::SIGTERM);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    daemon.send(Signal::SIGTERM);
+    let (code, said) = daemon.finish();
+    assert_eq!(code, Some(0));
+    assert!(said.contains("the proxy does not end, killing it"), "{said}");
+    assert!(begin.elapsed() < std::time::Duration::from_secs(6));
 }
 
 #[test]
@@ -50,6 +89,15 @@ fn a_proxy_that_dies_is_started_again_without_a_second_start_screen() {
     assert!(starts[0].contains("--start-screen") && !starts[1].contains("--start-screen"), "{starts:?}");
     assert!(starts[1].contains("LISTEN=3:mcp:relay:admin"), "{starts:?}");
     assert!(alive(launcher));
+}
+
+#[test]
+fn a_proxy_that_could_not_begin_yet_still_owes_the_start_screen() {
+    let fakes = Fakes::new(&Proxy::Stays);
+    fakes.script("only1mcp", "#!/bin/sh\necho \"$$ $*\" >> \"@LOG@\"\nexit 75\n");
+    let _daemon = fakes.started(&[]);
+    let starts = fakes.starts("only1mcp", 2);
+    assert!(starts.iter().all(|start| start.contains("--start-screen")), "{starts:?}");
 }
 
 #[test]

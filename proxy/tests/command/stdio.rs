@@ -3,6 +3,7 @@
 use crate::fakes::{Fakes, Proxy, alive, eventually, pid_of, text};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Child, Stdio};
 
 /// A client that has said one line and read it back.
@@ -33,6 +34,16 @@ fn clients_that_begin_at_once_share_one_daemon_that_outlives_them() {
     assert!(alive(pid_of(&starts[0])));
     assert_eq!(hang_up(client(&fakes, &["stdio"])), Some(0));
     assert_eq!(fakes.starts("only1mcp", 1).len(), 1);
+}
+
+#[test]
+fn a_port_that_another_program_has_does_not_keep_a_client_out() {
+    let fakes = Fakes::new(&Proxy::Answers);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    fakes.listen_on(taken.local_addr().unwrap());
+    assert_eq!(hang_up(client(&fakes, &["stdio"])), Some(0));
+    let log = fs::read_to_string(fakes.directory.join("state/daemon.log")).unwrap();
+    assert!(log.contains("in use") && log.contains("listening on another port"), "{log}");
 }
 
 #[test]

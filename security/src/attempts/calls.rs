@@ -143,6 +143,20 @@ fn terminal_input(_: &Targets) -> Tried {
     Ok(acts)
 }
 
+/// Memory that is first written and then executed: what injected code needs.
+fn write_and_execute(_: &Targets) -> Tried {
+    let private = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let map = |protection: i32| call!(libc::SYS_mmap, 0, 4096, protection, private, -1, 0);
+    let writable = libc::PROT_READ | libc::PROT_WRITE;
+    let own = map(writable).map_err(|errno| errno.to_string())?;
+    let executable = libc::PROT_READ | libc::PROT_EXEC;
+    Ok(vec![
+        Act::of("mmap(write and execute)", map(writable | libc::PROT_EXEC)),
+        Act::of("mprotect(execute)", call!(libc::SYS_mprotect, own, 4096, executable)),
+        Act::of("pkey_mprotect(execute)", call!(libc::SYS_pkey_mprotect, own, 4096, executable, -1)),
+    ])
+}
+
 fn system_v(_: &Targets) -> Tried {
     const CREATE: i32 = libc::IPC_CREAT | 0o666;
     let memory = call!(libc::SYS_shmget, libc::IPC_PRIVATE, 4096, CREATE);
@@ -287,6 +301,16 @@ pub const ATTEMPTS: &[Attempt] = &[
         twin: "share memory with its own child",
         reference: "CLONE_NEWIPC",
         run: system_v,
+        twin_run: twins::shared_memory,
+        ..BLANK
+    },
+    Attempt {
+        id: "K21",
+        what: "make written memory executable, where the policy says memory.jit: false",
+        wall: "seccomp on the protection asked for",
+        twin: "share memory with its own child",
+        reference: "W^X; systemd's MemoryDenyWriteExecute",
+        run: write_and_execute,
         twin_run: twins::shared_memory,
         ..BLANK
     },

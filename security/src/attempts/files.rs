@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use nix::errno::Errno;
 
-use super::twins::{self, execute_in_child};
+use super::twins;
 use super::{c_string, close, open, read, scratch, unlink, write_new};
 use crate::call;
 use crate::catalogue::{Attempt, BLANK, Control, Expected, Tried};
@@ -135,41 +135,12 @@ fn odd_renames(targets: &Targets) -> Tried {
     Ok(vec![Act::of("rename(EXCHANGE)", exchanged), Act::of("rename(WHITEOUT)", hidden)])
 }
 
-/// A file that exists only in memory has no mount that could forbid executing it.
-fn execute_memory(_: &Targets) -> Tried {
-    let script = b"#!/usr/bin/true\n";
-    let file = call!(libc::SYS_memfd_create, c"only1mcp-probe", 0).map_err(|errno| errno.to_string())?;
-    call!(libc::SYS_write, file, script.as_slice(), script.len()).map_err(|errno| errno.to_string())?;
-    let by_number = twins::in_child(|| {
-        let nothing = [0_u8; 8];
-        call!(libc::SYS_execveat, file, c"", nothing.as_slice(), nothing.as_slice(), libc::AT_EMPTY_PATH)
-    });
-    let by_name = execute_in_child(&format!("/proc/self/fd/{file}"));
-    Ok(vec![Act::of("execveat(memfd)", by_number), Act::of("execve(/proc/self/fd/memfd)", by_name)])
-}
-
 fn hard_link(targets: &Targets) -> Tried {
     let secret = targets.path("secret", "")?;
     let stolen = scratch(targets, "stolen-secret")?;
     let answer = call!(libc::SYS_linkat, libc::AT_FDCWD, &*secret, libc::AT_FDCWD, &*stolen, 0);
     let _ = unlink(&stolen);
     Ok(vec![Act::of("link the secret into scratch", answer)])
-}
-
-fn execute_written(targets: &Targets) -> Tried {
-    let mut acts = Vec::new();
-    let directory = targets.text("scratch").unwrap_or(super::STATE).to_owned();
-    for directory in [directory.as_str(), "/tmp"] {
-        let path = format!("{directory}/only1mcp-probe-written");
-        let name = c_string(&path)?;
-        write_new(&name, b"#!/usr/bin/true\n").map_err(|errno| format!("write {path}: {errno}"))?;
-        call!(libc::SYS_fchmodat, libc::AT_FDCWD, &*name, 0o755)
-            .map_err(|errno| format!("chmod {path}: {errno}"))?;
-        let label = if directory == "/tmp" { "/tmp" } else { "scratch" };
-        acts.push(Act::of(format!("execute a file written to {label}"), execute_in_child(&path)));
-        let _ = unlink(&name);
-    }
-    Ok(acts)
 }
 
 /// What Landlock does not govern: asking about a file instead of opening it.
@@ -371,28 +342,6 @@ pub const ATTEMPTS: &[Attempt] = &[
         reference: "fs.protected_hardlinks",
         run: hard_link,
         twin_run: twins::write_scratch,
-        ..BLANK
-    },
-    Attempt {
-        id: "F22",
-        what: "execute a file it has written, where the policy grants no execution",
-        wall: "noexec mount, Landlock",
-        user: Expected::all("EACCES"),
-        root: Expected::all("EACCES"),
-        twin: "execute a granted program",
-        reference: "dropped payloads",
-        run: execute_written,
-        twin_run: twins::execute_granted,
-        ..BLANK
-    },
-    Attempt {
-        id: "F23",
-        what: "execute a file that exists only in memory",
-        wall: "seccomp, memfd_noexec",
-        twin: "execute a granted program",
-        reference: "vm.memfd_noexec",
-        run: execute_memory,
-        twin_run: twins::execute_granted,
         ..BLANK
     },
     Attempt {

@@ -90,7 +90,6 @@ fn pivot_and_enter(targets: &Targets) -> Tried {
 
 /// The "shocker": opens a file by its handle, past every path.
 fn by_handle(_: &Targets) -> Tried {
-    let root = open(c"/", libc::O_RDONLY | libc::O_DIRECTORY).map_err(|errno| errno.to_string())?;
     let mut handle = [0_u8; 8 + HANDLE_BYTES as usize];
     if let Some(size) = handle.first_chunk_mut::<4>() {
         *size = HANDLE_BYTES.to_ne_bytes();
@@ -104,7 +103,7 @@ fn by_handle(_: &Targets) -> Tried {
         mount.as_mut_slice(),
         0
     );
-    let opened = call!(libc::SYS_open_by_handle_at, root, handle.as_slice(), libc::O_RDONLY);
+    let opened = call!(libc::SYS_open_by_handle_at, libc::AT_FDCWD, handle.as_slice(), libc::O_RDONLY);
     Ok(vec![Act::of("name_to_handle_at", named), Act::taken("open_by_handle_at", still_forbidden(opened))])
 }
 
@@ -122,10 +121,10 @@ pub const ATTEMPTS: &[Attempt] = &[
         from_landlock: &[(1, Expected::all("EACCES"))],
         control: Control::Root,
         root_control: Control::Root,
-        twin: "write a file of its own",
+        twin: "make a named pipe",
         reference: "CAP_MKNOD in container defaults",
         run: make_device,
-        twin_run: twins::write_scratch,
+        twin_run: twins::named_pipe,
         ..BLANK
     },
     Attempt {

@@ -112,7 +112,7 @@ fn leftovers(_: &Targets) -> Tried {
     call!(libc::SYS_prlimit64, 0, 4, 0, core.as_mut_slice()).map_err(|errno| errno.to_string())?;
     Ok(vec![
         Act::fact("blocked signals", set(&blocked).into(), blocked),
-        Act::fact("ignored signals", set(&without_sigpipe(&ignored)).into(), ignored),
+        Act::fact("ignored signals", set(&without_library_signals(&ignored)).into(), ignored),
         Act::fact("umask", (umask != "0077").into(), umask),
         Act::fact("core files", core.iter().any(|&byte| byte != 0).into(), "RLIMIT_CORE"),
         Act::fact("session of somebody else", (session != parent).into(), format!("session {session}")),
@@ -120,10 +120,12 @@ fn leftovers(_: &Targets) -> Tried {
     ])
 }
 
-/// Every Rust program ignores SIGPIPE from its start on; that one is ours.
-fn without_sigpipe(mask: &str) -> String {
+/// Without SIGPIPE, which every Rust program ignores from its start on, and without the C library's own two
+/// signals: posix_spawn leaves them ignored, and no program can change that by way of the C library.
+fn without_library_signals(mask: &str) -> String {
     let bits = u64::from_str_radix(mask, 16).unwrap_or(u64::MAX);
-    format!("{:x}", bits & !(1 << (libc::SIGPIPE - 1)))
+    let own = [libc::SIGPIPE, 32, 33].iter().fold(0_u64, |own, signal| own | 1 << (signal - 1));
+    format!("{:x}", bits & !own)
 }
 
 /// The part of the catalogue about privileges.

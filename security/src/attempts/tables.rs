@@ -15,6 +15,9 @@ const NUMBERS: std::ops::Range<i64> = 0..601;
 /// Calls that wait for ever with useless arguments are cut short after this, in seconds.
 const ALARM_SECONDS: i32 = 1;
 
+/// uretprobe and uprobe: the kernel lets them past every filter, and refuses or kills whoever calls them outside a probe.
+const PAST_EVERY_FILTER: [i64; 2] = [335, 336];
+
 /// Calls only an administrator's program makes. With all arguments -1 each of them does nothing.
 const ADMINISTRATION: &[(&str, i64)] = &[
     ("bpf", libc::SYS_bpf),
@@ -72,7 +75,12 @@ fn is_open(number: i64) -> bool {
         let _ = call!(libc::SYS_alarm, ALARM_SECONDS);
         garbage_or_zero(number)
     });
-    !matches!(answer, Err(Errno::EPERM | Errno::ENOSYS))
+    match answer {
+        Err(Errno::EPERM | Errno::ENOSYS) => false,
+        // Refused or killed by the kernel itself.
+        Err(Errno::ENXIO | Errno::EINTR) => !PAST_EVERY_FILTER.contains(&number),
+        _ => true,
+    }
 }
 
 /// alarm itself must not be asked for four billion seconds.

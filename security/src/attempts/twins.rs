@@ -28,6 +28,14 @@ pub(super) fn write_scratch(targets: &Targets) -> Tried {
     Ok(vec![Act::of("write, read and remove a file of its own", act)])
 }
 
+/// Makes a named pipe.
+pub(super) fn named_pipe(targets: &Targets) -> Tried {
+    let pipe = scratch(targets, "pipe")?;
+    let made = call!(libc::SYS_mknodat, libc::AT_FDCWD, &*pipe, i64::from(libc::S_IFIFO | 0o600), 0);
+    let _ = unlink(&pipe);
+    Ok(vec![Act::of("make a named pipe", made)])
+}
+
 /// Opens /dev/null.
 pub(super) fn open_null(_: &Targets) -> Tried {
     Ok(vec![Act::of("open /dev/null", open(c"/dev/null", libc::O_RDWR))])

@@ -1,18 +1,17 @@
 //! Things on the host that must stay untouched and unread: files, sockets that record, a process.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{PermissionsExt, chown, lchown};
-use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use only1mcp_escape::probe::Targets;
 
@@ -28,6 +27,7 @@ pub struct Canaries {
     pub base: PathBuf,
     secret: String,
     touched: Arc<AtomicUsize>,
+    own_touches: usize,
     tcp: SocketAddr,
     udp: SocketAddr,
     host: Option<Ipv4Addr>,
@@ -63,7 +63,8 @@ impl Canaries {
         let secret =
             format!("canary-{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 1));
         let host = host_address();
-        let canaries = Self { base, secret, touched, tcp, udp, host, abstract_name, victim: None };
+        let canaries =
+            Self { base, secret, touched, own_touches: 0, tcp, udp, host, abstract_name, victim: None };
         canaries.refill(person);
         canaries
     }
@@ -157,10 +158,20 @@ impl Canaries {
         targets
     }
 
-    /// How often anything has reached a listening canary.
-    pub fn touches(&self) -> usize {
-        thread::sleep(Duration::from_millis(2));
-        self.touched.load(Ordering::SeqCst)
+    /// How often anything but ourselves has reached a listening canary.
+    ///
+    /// We knock at each and wait for its answer: they answer in order, so whoever came before us is counted.
+    pub fn touches(&mut self) -> usize {
+        let mut byte = [0];
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.tcp.port())).unwrap().read_exact(&mut byte).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(b"x", (Ipv4Addr::LOCALHOST, self.udp.port())).unwrap();
+        socket.recv_from(&mut byte).unwrap();
+        let name = UnixAddress::from_abstract_name(&self.abstract_name).unwrap();
+        UnixStream::connect_addr(&name).unwrap().read_exact(&mut byte).unwrap();
+        UnixStream::connect(self.base.join("socket/canary.sock")).unwrap().read_exact(&mut byte).unwrap();
+        self.own_touches += 4;
+        self.touched.load(Ordering::SeqCst) - self.own_touches
     }
 
     /// What is not as it was.
@@ -243,7 +254,7 @@ fn listen_tcp(touched: &Arc<AtomicUsize>) -> SocketAddr {
     thread::spawn(move || {
         for stream in listener.incoming() {
             touched.fetch_add(1, Ordering::SeqCst);
-            drop(stream);
+            let _ = stream.map(|mut stream| stream.write_all(b"x"));
         }
     });
     address
@@ -255,8 +266,9 @@ fn listen_udp(touched: &Arc<AtomicUsize>) -> SocketAddr {
     let touched = Arc::clone(touched);
     thread::spawn(move || {
         let mut bytes = [0; 64];
-        while socket.recv_from(&mut bytes).is_ok() {
+        while let Ok((_, sender)) = socket.recv_from(&mut bytes) {
             touched.fetch_add(1, Ordering::SeqCst);
+            let _ = socket.send_to(b"x", sender);
         }
     });
     address

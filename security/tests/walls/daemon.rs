@@ -1,10 +1,9 @@
 //! The daemon under test: `only1mcp start` with one probe per profile, and what it says about itself.
 
+use std::cell::OnceCell;
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -38,7 +37,7 @@ pub struct Daemon {
     /// Where its sockets are.
     pub runtime: PathBuf,
     log: PathBuf,
-    plans: PlanSet,
+    plans: OnceCell<PlanSet>,
 }
 
 impl Daemon {
@@ -57,7 +56,6 @@ impl Daemon {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         fs::write(&config, configuration(profiles, port, &canaries.base)).unwrap();
         chown(&config, Some(person.uid), Some(person.gid)).unwrap();
-        let plans = plans(person, &config);
         let log = canaries.base.join("log");
         let child = person
             .command(machine::program("only1mcp"))
@@ -77,7 +75,17 @@ impl Daemon {
             .stderr(fs::File::options().append(true).open(&log).unwrap())
             .spawn()
             .unwrap();
-        Self { mode, person: person.clone(), child, port, config, state, runtime, log, plans }
+        Self {
+            mode,
+            person: person.clone(),
+            child,
+            port,
+            config,
+            state,
+            runtime,
+            log,
+            plans: OnceCell::new(),
+        }
     }
 
     /// A client, once all servers' tools are listed.
@@ -88,7 +96,7 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the daemon ended at once, {status}\n{}", self.log());
             }
-            match Relay::connect(&self.runtime.join("relay.sock")).and_then(|mut relay| {
+            match Relay::connect(&self.person, &self.runtime, &self.state).and_then(|mut relay| {
                 let tools = relay.tools()?;
                 Ok((relay, tools))
             }) {
@@ -113,18 +121,36 @@ impl Daemon {
 
     /// The plan of one server.
     pub fn plan(&self, server: &str) -> &ServerPlan {
-        self.plans.server(&ServerName::new(server).unwrap()).unwrap()
+        let plans = self.plans.get_or_init(|| PlanSet::from_bytes(&self.compile("plan", &[])).unwrap());
+        plans.server(&ServerName::new(server).unwrap()).unwrap()
     }
 
-    /// What `GET /status` says about one server.
+    /// What the compiler prints about the configuration in force.
+    fn compile(&self, command: &str, more: &[&str]) -> Vec<u8> {
+        // In root mode the pool's uids may not reach the build directory: copies are run.
+        let copies = self.runtime.join("bin");
+        let directory = if self.mode == Mode::Root { copies } else { machine::programs() };
+        let mut program = self.person.command(machine::program("only1mcp-compile"));
+        program.arg(command).arg("--config").arg(&self.config).arg("--program-dir").arg(directory).args(more);
+        let output = program.output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// What `explain` says about one server.
+    pub fn explanation(&self, server: &str) -> Value {
+        let output = self.compile("explain", &["--server", server, "--json"]);
+        serde_json::from_slice(&output).unwrap()
+    }
+
+    /// What `status` says about one server.
     pub fn status(&self, server: &str) -> Value {
-        let mut stream = UnixStream::connect(self.runtime.join("admin.sock")).unwrap();
-        stream.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let json = body.get(body.find('{').unwrap_or(0)..=body.rfind('}').unwrap_or(0)).unwrap_or_default();
-        let status: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        let mut command = self.person.command(machine::program("only1mcp"));
+        command.args(["status", "--json", "--runtime-dir"]).arg(&self.runtime);
+        let output = command.arg("--state-dir").arg(&self.state).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let status: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("no status: {error}: {said}\n{}", self.log()));
         let servers = status.get("servers").and_then(Value::as_array).cloned().unwrap_or_default();
         let found = servers.into_iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(server));
         found.unwrap_or_else(|| panic!("status does not list {server}: {status}"))
@@ -177,15 +203,20 @@ impl Daemon {
         let ours: Vec<u32> = descendants(self.child.id());
         kill(pid, Signal::SIGTERM).unwrap();
         let deadline = Instant::now() + END_TIMEOUT;
-        while self.child.try_wait().unwrap().is_none() {
-            if Instant::now() > deadline {
-                return vec![format!("the daemon did not end\n{}", self.log())];
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    return vec![format!("the daemon did not end\n{}", self.log())];
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
             }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        };
         std::thread::sleep(Duration::from_millis(100));
         let alive = |pid: &&u32| fs::metadata(format!("/proc/{pid}")).is_ok();
-        ours.iter().filter(alive).map(|pid| format!("process {pid} was left over")).collect()
+        let left = ours.iter().filter(alive).map(|pid| format!("process {pid} was left over"));
+        let ended = (!status.success()).then(|| format!("the daemon ended with {status}\n{}", self.log()));
+        left.chain(ended).collect()
     }
 
     /// Who started it.
@@ -216,20 +247,6 @@ fn configuration(profiles: &[&str], port: u16, base: &Path) -> String {
         ));
     }
     text
-}
-
-fn plans(person: &Person, config: &Path) -> PlanSet {
-    let output = person
-        .command(machine::program("only1mcp-compile"))
-        .arg("plan")
-        .arg("--config")
-        .arg(config)
-        .arg("--program-dir")
-        .arg(machine::programs())
-        .output()
-        .unwrap();
-    PlanSet::from_bytes(&output.stdout)
-        .unwrap_or_else(|error| panic!("no plan: {error}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 fn find(directory: &Path, name: &str) -> Option<PathBuf> {

@@ -1,11 +1,10 @@
 //! This machine: who runs what, and where the programs are.
 
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::unistd::{Gid, Uid, User, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, User};
 pub use only1mcp_escape::catalogue::Mode;
 
 /// A mode in one word.
@@ -45,22 +44,21 @@ impl Person {
     }
 
     /// A command that this person runs, with nothing of our environment.
-    #[expect(clippy::disallowed_methods, unsafe_code, reason = "the runner starts programs as other people")]
+    #[expect(clippy::disallowed_methods, reason = "the runner starts programs as other people")]
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new(program.as_ref());
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
         let Self { uid, gid } = *self;
-        if uid != Uid::current().as_raw() {
-            // SAFETY: the closure only makes system calls, which is all that may happen between fork and exec.
-            unsafe {
-                command.pre_exec(move || {
-                    setgroups(&[Gid::from_raw(gid)])?;
-                    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-                    setresgid(gid, gid, gid)?;
-                    Ok(setresuid(uid, uid, uid)?)
-                });
-            }
-        }
+        let mut command = if uid == Uid::current().as_raw() {
+            Command::new(program.as_ref())
+        } else {
+            let mut command = Command::new("/usr/bin/setpriv");
+            command
+                .arg(format!("--reuid={uid}"))
+                .arg(format!("--regid={gid}"))
+                .arg(format!("--groups={gid}"));
+            command.arg("--").arg(program.as_ref());
+            command
+        };
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
         command
     }
 }

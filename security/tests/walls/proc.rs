@@ -42,6 +42,7 @@ pub fn disagreements(daemon: &Daemon, server: &str) -> Vec<String> {
     check_landlock(&mut found, &status, &walls);
     check_limits(&mut found, daemon, server, process);
     check_mounts(&mut found, daemon, server, process);
+    check_explanation(&mut found, daemon, server, process, &status);
     found
 }
 
@@ -123,6 +124,35 @@ fn check_landlock(found: &mut Vec<String>, status: &Value, walls: &BTreeSet<Stri
     );
 }
 
+/// The words of `explain` are about the plan in force, and true of the process.
+fn check_explanation(found: &mut Vec<String>, daemon: &Daemon, server: &str, process: u32, status: &Value) {
+    let explained = daemon.explanation(server);
+    check(found, "digest of explain", explained.get("digest") == status.get("digest"));
+    let list = |key: &str| explained.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text =
+        |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mounts: BTreeSet<String> = list("mounts").iter().map(|mount| text(mount, "path")).collect();
+    let planned: BTreeSet<String> =
+        daemon.plan(server).binds.iter().map(|bind| bind.target.clone()).collect();
+    check(found, "mounts of explain", mounts == planned);
+    let names: BTreeSet<String> = list("environment").iter().map(|entry| text(entry, "name")).collect();
+    check(found, "environment of explain", names == environment(process));
+    let program = explained.pointer("/program/path").and_then(Value::as_str).unwrap_or_default();
+    let executed = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
+    check(found, "program of explain", executed.file_name() == std::path::Path::new(program).file_name());
+    let calls: usize = list("system_calls")
+        .iter()
+        .map(|group| group.get("calls").and_then(Value::as_array).map_or(0, Vec::len))
+        .sum();
+    check(found, "system calls of explain", calls == daemon.plan(server).system_calls.len());
+}
+
+fn environment(process: u32) -> BTreeSet<String> {
+    let bytes = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    text.split('\0').filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())).collect()
+}
+
 fn check_limits(found: &mut Vec<String>, daemon: &Daemon, server: &str, process: u32) {
     let text = fs::read_to_string(format!("/proc/{process}/limits")).unwrap_or_default();
     let hard = |name: &str| -> String {
@@ -151,7 +181,8 @@ fn check_mounts(found: &mut Vec<String>, daemon: &Daemon, server: &str, process:
         let last = mounted.iter().rev().find(|(place, _)| *place == bind.target);
         check(found, &format!("mount of {}", bind.target), last.is_some_and(|(_, ro)| *ro != bind.writable));
     }
-    let own = ["/", "/proc", "/state", "/dev"];
+    // What the launcher adds to every plan.
+    let own = ["/", "/proc", "/state", "/opt/only1mcp/init"];
     for (place, _) in &mounted {
         let planned = plan
             .binds

@@ -1,27 +1,35 @@
-//! A client of the relay socket: newline-delimited JSON-RPC, one request at a time.
+//! A client of the relay: newline-delimited JSON-RPC through `only1mcp stdio`, one request at a time.
+//!
+//! Through the program and as the daemon's own person: the socket answers nobody else.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
-/// How long one reply may take.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::machine::{self, Person};
 
 /// One connection, one client.
 pub struct Relay {
-    reader: BufReader<UnixStream>,
+    child: Child,
+    writer: ChildStdin,
+    reader: BufReader<ChildStdout>,
     last_id: u64,
 }
 
 impl Relay {
     /// Connects and shakes hands.
-    pub fn connect(path: &Path) -> Result<Self, String> {
-        let stream = UnixStream::connect(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        stream.set_read_timeout(Some(REPLY_TIMEOUT)).map_err(|error| error.to_string())?;
-        let mut relay = Self { reader: BufReader::new(stream), last_id: 0 };
+    pub fn connect(person: &Person, runtime: &Path, state: &Path) -> Result<Self, String> {
+        if !runtime.join("relay.sock").exists() {
+            return Err("no relay socket yet".to_owned());
+        }
+        let mut command = person.command(machine::program("only1mcp"));
+        command.arg("stdio").arg("--runtime-dir").arg(runtime).arg("--state-dir").arg(state);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let (writer, reader) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut relay = Self { child, writer, reader, last_id: 0 };
         let client = json!({"name": "walls", "version": "1"});
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
         relay.request("initialize", &params)?;
@@ -69,6 +77,13 @@ impl Relay {
 
     fn send(&mut self, message: &Value) -> Result<(), String> {
         let line = format!("{message}\n");
-        self.reader.get_mut().write_all(line.as_bytes()).map_err(|error| error.to_string())
+        self.writer.write_all(line.as_bytes()).map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -1,7 +1,7 @@
 //! System calls that are harmless only with some arguments. All comparisons look at registers only:
 //! what a pointer points to could change between the check and the call.
 
-use super::Sockets;
+use crate::machine::Isolation;
 use only1mcp_wire::plan::ServerPlan;
 use seccompiler::SeccompCmpArgLen::{Dword, Qword};
 use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
@@ -24,10 +24,14 @@ const PERSONALITY_QUERY: u64 = 0xffff_ffff;
 type Condition = (u8, SeccompCmpArgLen, SeccompCmpOp, u64);
 
 /// The arguments with which `call` is allowed: one of the rules must hold. No rule means any.
-pub fn harmless(call: i64, plan: &ServerPlan, sockets: Sockets) -> Result<Vec<SeccompRule>, BackendError> {
+pub fn harmless(
+    call: i64,
+    plan: &ServerPlan,
+    isolation: Isolation,
+) -> Result<Vec<SeccompRule>, BackendError> {
     match call {
         libc::SYS_clone => any_of(&[&[(0, Dword, MaskedEq(CLONE_NAMESPACES), 0)]]),
-        libc::SYS_socket if sockets == Sockets::OfItsNamespace => of_its_namespace(),
+        libc::SYS_socket => of_its_namespace(),
         libc::SYS_socketpair => any_of(&[&[(0, Dword, Eq, libc::AF_UNIX as u64)]]),
         libc::SYS_sendmsg => any_of(&[&[(2, Dword, MaskedEq(MSG_FASTOPEN), 0)]]),
         libc::SYS_sendto | libc::SYS_sendmmsg => any_of(&[&[(3, Dword, MaskedEq(MSG_FASTOPEN), 0)]]),
@@ -37,6 +41,18 @@ pub fn harmless(call: i64, plan: &ServerPlan, sockets: Sockets) -> Result<Vec<Se
         }
         // Own limits, or only reading.
         libc::SYS_prlimit64 => any_of(&[&[(0, Dword, Eq, 0)], &[(2, Qword, Eq, 0)]]),
+        // Without a pid namespace these reach every process of the same uid.
+        libc::SYS_sched_setaffinity
+        | libc::SYS_sched_setattr
+        | libc::SYS_sched_setparam
+        | libc::SYS_sched_setscheduler
+            if isolation == Isolation::LandlockOnly =>
+        {
+            any_of(&[&[(0, Dword, Eq, 0)]])
+        }
+        libc::SYS_setpriority | libc::SYS_ioprio_set if isolation == Isolation::LandlockOnly => {
+            any_of(&[&[(1, Dword, Eq, 0)]])
+        }
         libc::SYS_personality => any_of(&[&[(0, Dword, Eq, 0)], &[(0, Dword, Eq, PERSONALITY_QUERY)]]),
         libc::SYS_mmap if !plan.jit => any_of(&[
             &[(2, Dword, MaskedEq(PROT_WRITE | PROT_EXEC), 0)],

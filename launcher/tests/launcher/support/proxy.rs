@@ -6,7 +6,9 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{Event, Exit, InstanceId, Partition, Refusal, Reply, Request, ServerName, Spawned};
+use only1mcp_wire::{
+    Event, Exit, InstanceId, Machine, Mode, Partition, Refusal, Reply, Request, ServerName, Spawned,
+};
 use std::fs::File;
 use std::io::{IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -15,6 +17,8 @@ use std::path::Path;
 /// A connection to the launcher. Whatever it waits for must come within ten seconds.
 pub struct Proxy {
     pub socket: OwnedFd,
+    /// What the launcher answered to HELLO.
+    pub machine: Machine,
     next: u32,
     events: Vec<Event>,
 }
@@ -34,14 +38,17 @@ impl Proxy {
         let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
         as_user(uid, || connect(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap());
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(10)).unwrap();
-        Self { socket, next: 1, events: Vec::new() }
+        let machine = Machine { mode: Mode::User, landlock_abi: 0, cgroup_limits: false, generation: 0 };
+        Self { socket, machine, next: 1, events: Vec::new() }
     }
 
     /// Connects and says HELLO.
     pub fn greet(path: &Path, uid: u32) -> Self {
         let mut proxy = Self::connect(path, uid);
-        assert!(matches!(proxy.ask(&Request::Hello).0, Reply::Hello(_)));
-        proxy
+        match proxy.ask(&Request::Hello).0 {
+            Reply::Hello(machine) => Self { machine, ..proxy },
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Sends raw bytes.
@@ -96,7 +103,8 @@ impl Proxy {
     /// Starts a server of the generation in force.
     pub fn spawn(&mut self, name: &str) -> Result<Server, Refusal> {
         let server = ServerName::new(name).unwrap();
-        let request = Request::Spawn { server, generation: 1, partition: Partition::SHARED };
+        let request =
+            Request::Spawn { server, generation: self.machine.generation, partition: Partition::SHARED };
         match self.ask(&request) {
             (Reply::Spawned(spawned), descriptors) => {
                 let [stdin, stdout, stderr, pidfd] = descriptors.try_into().unwrap();

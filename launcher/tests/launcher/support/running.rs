@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The ordinary user of the tests: any uid that is nobody's.
-const PERSON: u32 = 45_678;
+pub const PERSON: u32 = 45_678;
 
 /// Who starts the launcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,36 +37,40 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
     pub fn start(who: Who, home: Home) -> Self {
+        Self::start_within(&[], who, home, &[])
+    }
+
+    /// Starts it by way of another program, which must execute what follows its own arguments.
+    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
+    pub fn start_within(wrapper: &[&str], who: Who, home: Home, flags: &[&str]) -> Self {
         let path = home.path.join("launch.sock");
         let listener =
             socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
         bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
         listen(&listener, Backlog::new(4).unwrap()).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
-        let program = env!("CARGO_BIN_EXE_only1mcp-launcher");
         let switch = who == Who::Person && nix::unistd::geteuid().is_root();
-        let mut command = if switch {
+        let uid = if switch { PERSON } else { nix::unistd::geteuid().as_raw() };
+        let id = uid.to_string();
+        let mut words: Vec<&str> = Vec::new();
+        if switch {
             // The person's own: state and what is in it.
             for owned in ["state", "state/credentials"] {
                 chown(home.path.join(owned), Some(PERSON), Some(PERSON)).unwrap();
             }
-            let mut command = Command::new("/usr/bin/setpriv");
-            let id = PERSON.to_string();
-            command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--", program]);
-            command
-        } else {
-            Command::new(program)
-        };
+            words.extend(["/usr/bin/setpriv", "--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+        }
+        words.extend(wrapper);
+        words.push(env!("CARGO_BIN_EXE_only1mcp-launcher"));
         let mode = if who == Who::Root { "root" } else { "user" };
         let log = File::create(home.path.join("log")).unwrap();
-        command.args(["--mode", mode, "--config", "builtin"]);
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["--mode", mode, "--config", "builtin"]).args(flags);
         command.arg("--state-dir").arg(home.path.join("state"));
         command.arg("--program-dir").arg(home.path.join("programs"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.fd_mappings(vec![FdMapping { parent_fd: listener, child_fd: 3 }]).unwrap();
-        let uid = if switch { PERSON } else { nix::unistd::geteuid().as_raw() };
         Self { home, process: command.spawn().unwrap(), uid }
     }
 
@@ -90,9 +94,29 @@ impl Launcher {
         kill(Pid::from_raw(self.process.id().cast_signed()), signal).unwrap();
     }
 
-    /// How many descriptors it has open.
+    /// How many children it has, zombies among them.
+    pub fn children(&self) -> usize {
+        let pid = self.process.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children.split_whitespace().count()
+    }
+
+    /// How many servers have a cgroup.
+    pub fn cgroups(&self) -> usize {
+        let own = std::fs::read_to_string(format!("/proc/{}/cgroup", self.process.id())).unwrap();
+        let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+        let Some(subtree) = path.strip_suffix("/supervisor") else { return 0 };
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+        let mount =
+            mounts.lines().find(|line| line.contains(" cgroup2 ")).unwrap().split(' ').nth(1).unwrap();
+        let entries = std::fs::read_dir(format!("{mount}{subtree}")).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with("i-")).count()
+    }
+
+    /// How many descriptors it has open. It is not dumpable, so only root may look; others see none.
     pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+        let listed = std::fs::read_dir(format!("/proc/{}/fd", self.process.id()));
+        if nix::unistd::geteuid().is_root() { listed.unwrap().count() } else { 0 }
     }
 }
 
@@ -113,4 +137,11 @@ pub fn eventually(what: &str, holds: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not within ten seconds: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// How many processes of the machine have this word in their command line.
+pub fn alive(marker: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let command_lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    command_lines.filter(|line| line.split(|&byte| byte == 0).any(|word| word == marker.as_bytes())).count()
 }

@@ -1,6 +1,7 @@
 //! What was typed.
 
 use crate::host::Host;
+use crate::open::unmapped_root;
 use only1mcp_policy::check::BUILT_IN_NAME;
 use only1mcp_policy::floor::Own;
 use only1mcp_policy::path::{normalise, parent};
@@ -75,7 +76,8 @@ impl Arguments {
     }
 
     fn defaults(action: Action) -> Self {
-        let root = nix::unistd::geteuid().is_root();
+        // Inside the launcher's user namespace root is not mapped, and we are not root.
+        let root = nix::unistd::geteuid().is_root() || unmapped_root().is_some();
         Self {
             action,
             config: None,
@@ -109,7 +111,7 @@ impl Arguments {
     /// Directories that no server may be given.
     pub fn own(&self, host: &Host) -> Own {
         Own {
-            config_directory: self.config.as_deref().map(|config| host.real(parent(config))),
+            config: self.config.as_deref().map(|config| host.real(config)),
             state_directory: host.real(&self.state_directory),
             program_directory: host.real(&self.program_directory),
             homes: host.homes(),

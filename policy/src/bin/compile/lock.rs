@@ -118,3 +118,46 @@ fn close_files() -> Result<(), Box<dyn std::error::Error>> {
     ruleset.restrict_self()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::ErrorKind;
+    use std::net::TcpListener;
+
+    /// Set for the process that locks itself down.
+    const INSIDE: &str = "ONLY1MCP_LOCK_TEST";
+    const NAME: &str = "lock::tests::a_locked_process_reads_and_does_nothing_else";
+
+    /// Runs itself once more: a lock cannot be taken off, so it needs a process of its own.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a lock is tried in a process of its own")]
+    fn a_locked_process_reads_and_does_nothing_else() {
+        if std::env::var_os(INSIDE).is_some() {
+            return inside();
+        }
+        let program = std::env::current_exe().unwrap();
+        let arguments = ["--exact", NAME, "--nocapture", "--test-threads=1"];
+        let output = std::process::Command::new(program).args(arguments).env(INSIDE, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("locked and tried"), "{output:?}");
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the attempt must fail")]
+    fn inside() {
+        let path = std::env::temp_dir().join(format!("only1mcp-lock-{}", std::process::id()));
+        fs::write(&path, "before").unwrap();
+        TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(std::process::Command::new("/bin/true").status().unwrap().success());
+
+        super::lock().unwrap();
+        let refused = |kind: Option<ErrorKind>| assert_eq!(kind, Some(ErrorKind::PermissionDenied));
+        refused(fs::write(&path, "after").err().map(|error| error.kind()));
+        refused(fs::File::create(path.with_extension("new")).err().map(|error| error.kind()));
+        refused(fs::remove_file(&path).err().map(|error| error.kind()));
+        refused(TcpListener::bind("127.0.0.1:0").err().map(|error| error.kind()));
+        refused(std::process::Command::new("/bin/true").status().err().map(|error| error.kind()));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+        println!("locked and tried");
+    }
+}

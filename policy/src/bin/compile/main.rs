@@ -77,24 +77,24 @@ fn run(arguments: &Arguments) -> std::io::Result<u8> {
         return Ok(code(&findings));
     }
     let checked = check::check(&input, &mut findings);
-    print(arguments, &checked, documents.read, &mut findings)
+    print(arguments, &checked, documents.read, &findings)
 }
 
 fn print(
     arguments: &Arguments,
     checked: &Checked,
     read: Vec<String>,
-    findings: &mut Findings,
+    findings: &Findings,
 ) -> std::io::Result<u8> {
     if findings.has_errors() || arguments.action == Action::Check {
         output::findings(findings, arguments)?;
         return Ok(code(findings));
     }
     match arguments.action {
-        Action::Plan => output::plan(checked, read, findings)?,
-        Action::View => output::view(checked, findings)?,
+        Action::Plan => return output::plan(checked, read, findings),
+        Action::View => output::view(checked)?,
         Action::Show => output::show(checked)?,
-        Action::Explain => return output::explain(checked, arguments, findings),
+        Action::Explain => return output::explain(checked, arguments),
         Action::Check | Action::Schema => {}
     }
     Ok(code(findings))

@@ -9,7 +9,7 @@ use only1mcp_policy::document::Source;
 use only1mcp_policy::finding::{Findings, Place};
 use only1mcp_policy::limits::{DOCUMENT_BYTES_MAX, POLICY_FILES_MAX};
 use only1mcp_policy::path::{ancestors, join, parent};
-use only1mcp_wire::ServerName;
+use only1mcp_wire::{Mode, ServerName};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -37,7 +37,7 @@ pub struct Documents {
 impl Documents {
     /// Opens the configuration and the policies beside it.
     pub fn open(arguments: &Arguments, findings: &mut Findings) -> Self {
-        let owners = Owners::new(arguments.strict_owner);
+        let owners = Owners::new(arguments.strict_owner, arguments.mode);
         let mut documents = Self {
             config: Source { path: BUILT_IN_NAME.to_owned(), text: BUILT_IN.to_owned() },
             policies: BTreeMap::new(),
@@ -119,6 +119,14 @@ fn open(path: &str, owners: &Owners, findings: &mut Findings) -> Result<Source, 
         findings.error(&place, message, help);
         return Err(Unopened::Refused);
     }
+    if owners.launcher == Launcher::Stranger && is_for_owner_only(&file, path) {
+        let message = "only its owner may read the file, but the launcher runs as a user of its own";
+        let help = format!(
+            "chmod o+r {path}, or give it to the launcher's group and chmod 640; put secrets into credentials/"
+        );
+        findings.error(&place, message, help);
+        return Err(Unopened::Refused);
+    }
     read(file, path).map_err(|message| {
         findings.error(&place, message, "save the file as UTF-8");
         Unopened::Refused
@@ -177,19 +185,41 @@ fn distrust_mode(path: &str, metadata: &fs::Metadata, owners: &Owners) -> Option
     None
 }
 
-/// Whom documents may belong to.
+/// Whether the file cannot be read by a user who is neither its owner nor in a group made for it.
+fn is_for_owner_only(file: &File, path: &str) -> bool {
+    let closed = |metadata: &fs::Metadata, other: u32, group: u32| {
+        metadata.mode() & other == 0 && (metadata.mode() & group == 0 || metadata.gid() == 0)
+    };
+    let directory = |above: &str| fs::symlink_metadata(above).is_ok_and(|found| closed(&found, 0o1, 0o10));
+    file.metadata().is_ok_and(|found| closed(&found, 0o4, 0o40)) || ancestors(path).any(directory)
+}
+
+/// Who will read the documents after us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Launcher {
+    /// The user we are.
+    Ourselves,
+    /// A user of its own, while we are root.
+    Stranger,
+}
+
+/// Whom documents may belong to, and who must be able to read them.
 struct Owners {
     trusted: Vec<u32>,
+    launcher: Launcher,
 }
 
 impl Owners {
-    fn new(strict: Option<u32>) -> Self {
+    fn new(strict: Option<u32>, mode: Mode) -> Self {
+        let us = nix::unistd::geteuid();
+        let stranger = us.is_root() && matches!(mode, Mode::Root | Mode::System);
+        let launcher = if stranger { Launcher::Stranger } else { Launcher::Ourselves };
         if let Some(uid) = strict {
-            return Self { trusted: vec![uid] };
+            return Self { trusted: vec![uid], launcher };
         }
-        let mut trusted = vec![0, nix::unistd::geteuid().as_raw()];
+        let mut trusted = vec![0, us.as_raw()];
         trusted.extend(unmapped_root());
-        Self { trusted }
+        Self { trusted, launcher }
     }
 
     fn trust(&self, uid: u32) -> bool {
@@ -199,7 +229,7 @@ impl Owners {
 
 /// The number root's files seem to belong to inside the launcher's user namespace, which does not map
 /// root. There every stranger's files look alike, so `check`, which runs outside, has to tell them apart.
-fn unmapped_root() -> Option<u32> {
+pub fn unmapped_root() -> Option<u32> {
     let map = fs::read_to_string("/proc/self/uid_map").ok()?;
     let maps_root = map.lines().any(|line| line.split_whitespace().next() == Some("0"));
     if maps_root {

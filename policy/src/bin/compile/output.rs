@@ -1,7 +1,7 @@
 //! Prints results: bytes for the launcher, text for people, JSON for programs.
 
 use crate::arguments::{Action, Arguments};
-use crate::{EXIT_OK, EXIT_USAGE};
+use crate::{EXIT_DATA, EXIT_OK, EXIT_USAGE};
 use only1mcp_policy::check::Checked;
 use only1mcp_policy::finding::{Findings, Severity};
 use only1mcp_policy::{explain, plan, schema, show};
@@ -37,15 +37,21 @@ impl Arguments {
 }
 
 /// The plan set; warnings go to standard error.
-pub fn plan(checked: &Checked, read: Vec<String>, findings: &mut Findings) -> io::Result<()> {
-    let set = plan::plan_set(checked, read, findings)?;
+pub fn plan(checked: &Checked, read: Vec<String>, findings: &Findings) -> io::Result<u8> {
     io::stderr().write_all(findings.to_text().as_bytes())?;
-    print(&set.to_bytes())
+    match plan::plan_set(checked, read, findings) {
+        Ok(bytes) => print(&bytes).map(|()| EXIT_OK),
+        Err(error) => {
+            let text = format!("error: {error}\nhelp: spread the servers over several machines\n");
+            io::stderr().write_all(text.as_bytes())?;
+            Ok(EXIT_DATA)
+        }
+    }
 }
 
 /// What the proxy may know, as JSON.
-pub fn view(checked: &Checked, findings: &mut Findings) -> io::Result<()> {
-    let plans = plan::plans(checked, findings);
+pub fn view(checked: &Checked) -> io::Result<()> {
+    let plans = plan::plans(checked);
     let mut json = serde_json::to_vec_pretty(&plan::view(checked, &plans))?;
     json.push(b'\n');
     print(&json)
@@ -62,7 +68,7 @@ pub fn schema() -> io::Result<()> {
 }
 
 /// One server in plain words.
-pub fn explain(checked: &Checked, arguments: &Arguments, findings: &mut Findings) -> io::Result<u8> {
+pub fn explain(checked: &Checked, arguments: &Arguments) -> io::Result<u8> {
     let wanted = arguments.server.as_deref().unwrap_or_default();
     let Some(server) = checked.servers.iter().find(|server| server.name.as_str() == wanted) else {
         let names: Vec<&str> = checked.servers.iter().map(|server| server.name.as_str()).collect();
@@ -71,7 +77,7 @@ pub fn explain(checked: &Checked, arguments: &Arguments, findings: &mut Findings
         io::stderr().write_all(text.as_bytes())?;
         return Ok(EXIT_USAGE);
     };
-    let plan = plan::plan(server, findings);
+    let plan = plan::plan(server);
     let explanation = explain::explain(server, &plan);
     if arguments.json {
         let mut json = serde_json::to_vec_pretty(&explanation)?;

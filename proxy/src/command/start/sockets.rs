@@ -35,6 +35,15 @@ pub fn bind_all(directories: &Directories, address: &str, owner: u32) -> Result<
     Ok(Sockets { launch, proxy })
 }
 
+/// Removes what lies in the runtime directory, so that a look at it tells whether a daemon runs. The pid file
+/// stays: it is the lock, and one that is removed could be held twice.
+pub fn remove(directories: &Directories) {
+    for path in [directories.relay_socket(), directories.admin_socket(), directories.launch_socket()] {
+        // The next start replaces one that is left.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 fn bind_tcp(wanted: &str) -> Result<Vec<TcpListener>, Failure> {
     let mut addresses = resolve(wanted)?;
     addresses.truncate(LISTEN_ADDRESSES_MAX);

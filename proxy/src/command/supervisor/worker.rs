@@ -43,6 +43,8 @@ pub struct Worker {
     back_off: Duration,
     /// It ran long enough, once, to show that it can.
     proven: bool,
+    /// It has not begun its work yet.
+    first: bool,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ impl Worker {
             state: State::New,
             back_off: BACK_OFF_FIRST,
             proven: false,
+            first: true,
         }
     }
 
@@ -80,7 +83,7 @@ impl Worker {
         self.arguments.push(flag.into());
     }
 
-    /// Adds a word that only the first start gets.
+    /// Adds a word for the first start alone; a start that failed for now does not count.
     pub fn flag_on_first_start(&mut self, flag: &str) {
         self.first_arguments.push(flag.into());
     }
@@ -95,12 +98,12 @@ impl Worker {
     /// # Errors
     /// When it cannot be executed at all.
     pub fn start_if_due(&mut self, now: Instant) -> Result<(), Failure> {
-        let first = match self.state {
-            State::New => true,
-            State::Waiting { until } if until <= now => false,
+        match self.state {
+            State::New => {}
+            State::Waiting { until } if until <= now => {}
             State::Waiting { .. } | State::Running { .. } => return Ok(()),
-        };
-        let child = self.spawn(first).map_err(|cause| {
+        }
+        let child = self.spawn().map_err(|cause| {
             let text = format!("cannot start the {} {}: {cause}", self.name, self.program.display());
             Failure::new(Exit::Unavailable, text)
         })?;
@@ -108,14 +111,14 @@ impl Worker {
         Ok(())
     }
 
-    fn spawn(&self, first: bool) -> io::Result<Child> {
+    fn spawn(&self) -> io::Result<Child> {
         let mut command = program::at(&self.program);
         if self.surroundings == Surroundings::Bare {
             command.env_clear();
             command.envs(BARE_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         }
         command.args(&self.arguments);
-        if first {
+        if self.first {
             command.args(&self.first_arguments);
         }
         program::hand_over(&mut command, &self.descriptors)?;
@@ -145,6 +148,8 @@ impl Worker {
     /// When starting it again cannot help.
     pub fn reap(&mut self, now: Instant) -> Result<(), Failure> {
         let Some((status, ran)) = self.ended(now) else { return Ok(()) };
+        // One that could not begin for now has not said what it says at its first start.
+        self.first &= status.code() == Some(Exit::TemporaryFailure.code().into());
         if ran >= STEADY_AFTER {
             self.proven = true;
             self.back_off = BACK_OFF_FIRST;

@@ -171,6 +171,7 @@ async fn a_changed_list_is_announced_once_and_only_if_its_bytes_differ() {
         fixture.tools.lock().unwrap().push(json!({"name": "fresh"}));
         for _ in 0..5 {
             member.rules_changed();
+            tokio::time::sleep(Duration::from_millis(80)).await;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
         let event = events.try_recv().unwrap();
@@ -204,6 +205,9 @@ async fn a_new_configuration_starts_ends_and_replaces_only_what_changed() {
     next.servers[2].digest = "another".into();
     next.servers[1].tools.deny.push("kept".into());
     bench.launcher.in_force.send_replace(Arc::new(InForce { generation: 2, view: next }));
+    tokio::time::sleep(Duration::from_micros(1)).await;
+    let list = bench.ask("", Legacy, "tools/list", json!({})).await;
+    assert!(names(&list).contains(&"changed__changed"), "its tools stay listed while it gets a new process");
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(bench.core.status().generation, 2);
     let spawns = ["kept", "gone", "fresh", "changed"].map(|id| bench.launcher.spawns(id));

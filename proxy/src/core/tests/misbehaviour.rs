@@ -1,7 +1,8 @@
 //! Servers that print junk, flood, answer twice or to nobody, or answer nonsense.
 
-use crate::core::scripted::{Bench, Script, script};
+use crate::core::scripted::{Bench, Fixture, Script, script};
 use crate::exchange::Era::Legacy;
+use crate::exchange::Exchange as _;
 use crate::limits::{JUNK_LINES_MAX, NESTING_MAX, SERVER_LINE_BYTES_MAX};
 use crate::mcp::error::OUTCOME_UNKNOWN;
 use only1mcp_wire::Exit;
@@ -124,4 +125,18 @@ async fn a_name_in_two_spellings_reaches_no_server() {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ok","Name":"secret_x"}}"#;
     let answer = bench.raw(Bench::caller("one", Legacy, None), body.into(), sender).await;
     assert_eq!(answer.error_code, Some(-32602));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_dressed_as_a_notification_reaches_no_server() {
+    let fixture = Fixture::new(Legacy);
+    let bench = Bench::start(&[("one", fixture.script())]).await;
+    for method in ["tools/call", "notifications/vendor", "notifications/initialized"] {
+        let body = json!({"jsonrpc": "2.0", "method": method, "params": {"name": "secret_x"}}).to_string();
+        bench.core.clone().notification(Bench::caller("one", Legacy, Some(1)), body.into()).await;
+    }
+    bench.ask("one", Legacy, "tools/call", json!({"name": "echo"})).await;
+    assert_eq!(fixture.heard("tools/call").len(), 1);
+    assert_eq!(fixture.heard("notifications/vendor").len(), 1);
+    assert_eq!(fixture.heard("notifications/initialized").len(), 1, "our own");
 }

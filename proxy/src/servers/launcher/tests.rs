@@ -1,12 +1,15 @@
 //! The client of the launcher against a scripted launcher on a real socket.
 
 use super::*;
+use crate::servers::spawn::Spawner as _;
 use nix::fcntl::OFlag;
 use only1mcp_wire::enforced::Walls;
-use only1mcp_wire::{Enforced, Mode, RefusalCode, Step};
+use only1mcp_wire::{Enforced, Event, Exit, Mode, RefusalCode, Spawned, Step};
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 use tokio_seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
 

@@ -1,0 +1,150 @@
+//! Reading the configuration: at the start, when a file of it changed, and at SIGHUP.
+
+use crate::configuration::{Compilation, Compiler, Configuration, ConfigurationError};
+use crate::log;
+use crate::machine::Isolation;
+use crate::watch::Watch;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What came of reading the configuration.
+#[derive(Debug)]
+pub enum News {
+    /// It is what was in force before.
+    Same,
+    /// It came into force.
+    Configuration(Box<Configuration>),
+    /// So many errors keep it from coming into force.
+    Errors(u32),
+}
+
+/// Has the configuration compiled whenever that is due.
+#[derive(Debug)]
+pub struct Reader {
+    compiler: Compiler,
+    isolation: Isolation,
+    /// The files it was made of.
+    pub watch: Option<Watch>,
+    /// A compilation under way.
+    pub compilation: Option<Compilation>,
+    /// When SIGHUP asked for it.
+    requested: Option<Instant>,
+}
+
+impl Reader {
+    /// A reader that has read nothing.
+    pub fn new(compiler: Compiler, isolation: Isolation) -> Self {
+        Self { compiler, isolation, watch: None, compilation: None, requested: None }
+    }
+
+    /// Reads for the first time, and waits for it: nobody is served yet.
+    pub fn read_first(&mut self) -> News {
+        // Watched from before, so that no change slips between reading and watching.
+        self.watch_over(&[]);
+        let printed = self.compiler.start().and_then(Compilation::finish);
+        self.judge(printed, None)
+    }
+
+    /// Wants the configuration read as soon as possible.
+    pub fn request(&mut self) {
+        self.requested = Some(Instant::now());
+    }
+
+    /// Takes note of changed files.
+    pub fn look(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.look(Instant::now());
+        }
+    }
+
+    /// When something has to be done here.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.compilation {
+            Some(compilation) => Some(compilation.deadline),
+            None => self.requested.or_else(|| self.watch.as_ref().and_then(Watch::due)),
+        }
+    }
+
+    /// Whether a compilation takes too long.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.compilation.as_ref().is_some_and(|compilation| compilation.deadline <= now)
+    }
+
+    /// Starts reading if it is time to, and nothing is being read.
+    pub fn start_if_due(&mut self, now: Instant) {
+        if self.compilation.is_some() || self.deadline().is_none_or(|due| due > now) {
+            return;
+        }
+        self.requested = None;
+        if let Some(watch) = &mut self.watch {
+            watch.settle();
+        }
+        match self.compiler.start() {
+            Ok(compilation) => self.compilation = Some(compilation),
+            Err(error) => log::error(error),
+        }
+    }
+
+    /// Follows a compilation to its end.
+    pub fn advance(&mut self, current: Option<&Configuration>) -> Option<News> {
+        let printed = match self.compilation.as_mut()?.advance() {
+            Ok(None) => return None,
+            Ok(Some(printed)) => Ok(printed),
+            Err(error) => Err(error),
+        };
+        self.compilation = None;
+        Some(self.judge(printed, current))
+    }
+
+    fn judge(
+        &mut self,
+        printed: Result<Vec<u8>, ConfigurationError>,
+        current: Option<&Configuration>,
+    ) -> News {
+        let generation = current.map_or(0, |current| current.generation) + 1;
+        let judged = printed.and_then(|printed| {
+            if current.is_some_and(|current| current.is(&printed)) {
+                return Ok(None);
+            }
+            Configuration::accept(&printed, generation, self.isolation).map(Some)
+        });
+        match judged {
+            Ok(None) => News::Same,
+            Ok(Some(configuration)) => {
+                self.watch_over(configuration.inputs());
+                announce(&configuration);
+                News::Configuration(Box::new(configuration))
+            }
+            Err(error) => News::Errors(complain(&error)),
+        }
+    }
+
+    /// Watches the configuration itself, the policies beside it, and what else it was made of.
+    fn watch_over(&mut self, inputs: &[String]) {
+        let mut paths: Vec<PathBuf> = inputs.iter().map(PathBuf::from).collect();
+        let config = Path::new(&self.compiler.config);
+        if config.is_absolute() {
+            paths.push(config.to_owned());
+            paths.push(config.with_file_name("policies"));
+        }
+        match Watch::over(&paths) {
+            Ok(watch) => self.watch = Some(watch),
+            Err(errno) => log::warn(format_args!("changes of the configuration go unnoticed: {errno}")),
+        }
+    }
+}
+
+fn announce(configuration: &Configuration) {
+    configuration.warnings().iter().for_each(|warning| log::warn(warning.escape_debug()));
+    let (generation, count) = (configuration.generation, configuration.names().count());
+    log::info(format_args!("generation {generation} of the configuration is in force: {count} servers"));
+}
+
+/// Logs why a configuration is not in force; answers how many errors that are, at least one.
+fn complain(error: &ConfigurationError) -> u32 {
+    log::error(error);
+    let ConfigurationError::Findings { text, .. } = error else { return 1 };
+    text.lines().for_each(|line| log::error(line.escape_debug()));
+    let errors = text.lines().filter(|line| line.starts_with("error")).count();
+    u32::try_from(errors).unwrap_or(u32::MAX).max(1)
+}

@@ -1,0 +1,72 @@
+//! Minimal mode has no pid namespace that ends as a whole: processes are found by their parents.
+
+use crate::kernel::process;
+use crate::limits::KILL_ROUNDS_MAX;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+
+/// Kills all descendants of a process, but not the process itself.
+pub fn kill_below(ancestor: u32) {
+    for _ in 0..KILL_ROUNDS_MAX {
+        let found = below(ancestor);
+        if found.is_empty() {
+            return;
+        }
+        found.into_iter().for_each(kill);
+    }
+}
+
+/// Kills and reaps children of this process that nobody else reaps: what a server left behind, which
+/// came to the launcher when the server's PID 1 ended.
+pub fn end_orphans(expected: &BTreeSet<u32>) {
+    for _ in 0..KILL_ROUNDS_MAX {
+        let orphans: Vec<u32> =
+            children(std::process::id()).into_iter().filter(|pid| !expected.contains(pid)).collect();
+        if orphans.is_empty() {
+            return;
+        }
+        for orphan in orphans {
+            kill_below(orphan);
+            kill(orphan);
+            // By its number and not all at once: other children have somebody who waits for them.
+            let pid = Pid::from_raw(orphan.cast_signed());
+            let _: nix::Result<WaitStatus> = waitpid(pid, Some(WaitPidFlag::empty()));
+        }
+    }
+}
+
+fn kill(pid: u32) {
+    // It may have ended: then there is nothing to do.
+    if let Ok(pidfd) = process::open(pid) {
+        let _: nix::Result<()> = process::signal(pidfd.as_fd(), Signal::SIGKILL);
+    }
+}
+
+fn below(ancestor: u32) -> Vec<u32> {
+    let mut found = children(ancestor);
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        found.extend(children(pid));
+        next += 1;
+    }
+    // Those that have ended stay in the lists until they are reaped.
+    found.retain(|&pid| !is_dead(pid));
+    found
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+fn is_dead(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = status.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, Some(state) if !matches!(state, 'Z' | 'X'))
+}

@@ -1,0 +1,94 @@
+//! Asking a server: what happens to a request when the server dies, hangs, or is not there.
+
+use super::{Answered, Ready, Server};
+use crate::mcp::error::{INTERNAL_ERROR, OUTCOME_UNKNOWN, OVERLOADED, RpcError, TIMED_OUT};
+use crate::mcp::method::Method;
+use crate::mcp::request::Asked;
+use crate::servers::connection::{Call, CallFailure, Connection, OnDrop};
+use crate::servers::pending::Stream;
+use bytes::Bytes;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+impl Server {
+    /// Asks it for a client. A request of which nothing was written goes to the next process, one that was
+    /// is repeated once if that is harmless.
+    ///
+    /// # Errors
+    /// [`RpcError`] if there is no answer.
+    pub async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        stream: Option<&mpsc::Sender<Bytes>>,
+    ) -> Result<Answered, RpcError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.ask_uncounted(asked, stream).await
+    }
+
+    /// [`Server::ask`] for ourselves.
+    ///
+    /// # Errors
+    /// [`RpcError`] if there is no answer.
+    pub async fn ask_uncounted(
+        &self,
+        asked: &Asked<'_>,
+        stream: Option<&mpsc::Sender<Bytes>>,
+    ) -> Result<Answered, RpcError> {
+        let view = self.view();
+        let timeout = Duration::from_millis(view.request_timeout_ms);
+        let deadline = Instant::now() + timeout;
+        let id = self.next_id();
+        let mut repeats_left = u8::from(Method::of(asked.method).is_repeatable());
+        loop {
+            let Ready { connection, facts } = self.ready(deadline).await?;
+            let line =
+                asked.line(id, facts.era).map_err(|error| RpcError::invalid_params(error.to_string()))?;
+            let stream = stream.map(|sender| Stream {
+                sender: sender.clone(),
+                progress_token: line.progress_token,
+                log_from: line.log_from,
+            });
+            let call = Call { id, line: line.bytes, stream, timeout, on_drop: OnDrop::TellServer };
+            let failure = match connection.call(call).await {
+                Ok(reply) => return Ok(Answered { reply, facts }),
+                Err(failure) => failure,
+            };
+            match failure {
+                CallFailure::NotWritten => {}
+                CallFailure::Unanswered if repeats_left > 0 => repeats_left -= 1,
+                CallFailure::Unanswered => return Err(self.outcome_unknown(&connection, asked.method)),
+                CallFailure::TimedOut => {
+                    let message = format!("server \"{}\" did not answer within {timeout:?}", self.name);
+                    return Err(RpcError::new(TIMED_OUT, message));
+                }
+                CallFailure::Overloaded => {
+                    let message = format!("server \"{}\" has too many requests in its hands", self.name);
+                    return Err(RpcError::new(OVERLOADED, message));
+                }
+            }
+            // The connection is closed by now, or about to be.
+            connection.closed().await;
+        }
+    }
+
+    fn outcome_unknown(&self, connection: &Connection, method: &str) -> RpcError {
+        let message = format!(
+            "server \"{}\" ended while it had this {method} in its hands, so its outcome is unknown and it was \
+             not repeated: {}",
+            self.name,
+            connection.reason()
+        );
+        RpcError::new(OUTCOME_UNKNOWN, message)
+    }
+
+    /// What a broken answer is to a client.
+    #[must_use]
+    pub fn broken_answer(&self) -> RpcError {
+        RpcError::new(
+            INTERNAL_ERROR,
+            format!("server \"{}\" answered with neither a result nor an error", self.name),
+        )
+    }
+}

@@ -1,0 +1,140 @@
+//! A server's whole life: started, greeted, watched, started again.
+
+use super::{Ready, Server, State};
+use crate::exchange::Era;
+use crate::limits::{EXIT_REPORT_WAIT, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE};
+use crate::servers::connection::Connection;
+use crate::servers::era::{Greeting, greet};
+use only1mcp_wire::Exit;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl Server {
+    /// Its whole life: start, greet, watch, start again; until [`Server::stop`].
+    pub async fn run(self: Arc<Self>) {
+        let mut wait = RESTART_WAIT_MIN;
+        loop {
+            let started = tokio::select! {
+                started = self.start() => started,
+                () = self.stopped.cancelled() => break,
+            };
+            match started {
+                Ok(ready) => {
+                    let began = Instant::now();
+                    self.watch(ready).await;
+                    if self.stopped.is_cancelled() {
+                        break;
+                    }
+                    if began.elapsed() >= RUN_COUNTED_STABLE {
+                        wait = RESTART_WAIT_MIN;
+                        continue;
+                    }
+                }
+                Err(reason) => self.fail(&reason),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stopped.cancelled() => break,
+            }
+            wait = (wait * 2).min(RESTART_WAIT_MAX);
+        }
+        self.state.send_replace(State::Stopped);
+    }
+
+    /// Starts a process and says the first words; a second process if the first did not answer the probe.
+    async fn start(&self) -> Result<Ready, String> {
+        let view = self.view();
+        let timeout = Duration::from_millis(view.startup_timeout_ms);
+        let mut known =
+            self.memory().verdict.clone().filter(|(digest, _)| *digest == view.digest).map(|(_, era)| era);
+        loop {
+            let process = self.spawner.spawn(&self.name).await.map_err(|error| error.to_string())?;
+            let connection = Connection::open(process, self.notices.clone());
+            let mut guard = CloseOnDrop { connection: Some(connection.clone()) };
+            let reason = match greet(&connection, known, timeout).await {
+                Greeting::Ready(facts) => {
+                    guard.connection = None;
+                    let facts = Arc::new(*facts);
+                    let mut memory = self.memory();
+                    memory.verdict = Some((view.digest.clone(), facts.era));
+                    memory.facts = Some(facts.clone());
+                    return Ok(Ready { connection, facts });
+                }
+                Greeting::Silent => {
+                    tracing::info!(server = %self.name, "no answer to the probe; greeting a fresh process as legacy");
+                    known = Some(Era::Legacy);
+                    drop(guard);
+                    connection.exit(EXIT_REPORT_WAIT).await;
+                    continue;
+                }
+                Greeting::Failed(reason) => reason,
+            };
+            drop(guard);
+            return Err(describe_end(&connection, &reason).await);
+        }
+    }
+
+    /// Waits while it is ready.
+    async fn watch(&self, ready: Ready) {
+        let connection = ready.connection.clone();
+        tracing::info!(server = %self.name, version = %ready.facts.version, pid = connection.spawned.pid, "ready");
+        self.state.send_replace(State::Ready(ready));
+        tokio::select! {
+            () = connection.closed() => {}
+            () = self.stopped.cancelled() => {
+                connection.close("it was stopped");
+                connection.exit(EXIT_REPORT_WAIT).await;
+                return;
+            }
+        }
+        self.state.send_replace(State::Restarting);
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        let reason: Arc<str> = describe_end(&connection, connection.reason()).await.into();
+        tracing::warn!(server = %self.name, ?reason, "ended; starting it again");
+        self.memory().last_error = Some(reason);
+    }
+
+    fn fail(&self, reason: &str) {
+        let reason: Arc<str> = reason.into();
+        let before = self.memory().last_error.replace(reason.clone());
+        if before.as_ref() == Some(&reason) {
+            tracing::debug!(server = %self.name, ?reason, "still cannot be started");
+        } else {
+            tracing::warn!(server = %self.name, ?reason, "cannot be started; it is tried again from time to time");
+        }
+        self.state.send_replace(State::Failed(reason));
+    }
+}
+
+/// Closes a connection that did not become ready, also if the greeting is given up half way.
+struct CloseOnDrop {
+    connection: Option<Arc<Connection>>,
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.close("it was not greeted");
+        }
+    }
+}
+
+/// Why a process ended, how, and what it said last on its standard error.
+async fn describe_end(connection: &Connection, reason: &str) -> String {
+    let exit = connection.exit(EXIT_REPORT_WAIT).await;
+    let mut text = reason.to_owned();
+    match exit {
+        Some(Exit::Status(status)) => text.push_str(&format!("; it ended with status {status}")),
+        Some(Exit::Signal(signal)) => text.push_str(&format!("; it was ended by signal {signal}")),
+        Some(Exit::OutOfMemory) => text.push_str("; it was ended because it was over its memory limit"),
+        None => {}
+    }
+    let lines = connection.stderr_lines();
+    if !lines.is_empty() {
+        text.push_str("; its last lines on standard error:\n  ");
+        text.push_str(&lines.join("\n  "));
+    }
+    text
+}
