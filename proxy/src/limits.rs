@@ -54,6 +54,8 @@ pub const RESTART_WAIT_MIN: Duration = Duration::from_millis(100);
 pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
 /// A server that ran this long is started again at once.
 pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
+/// How long a server that closed its standard input may go on answering what it has read.
+pub const LAST_ANSWERS_WAIT: Duration = Duration::from_millis(500);
 /// How long a server may take to end after it was asked to.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long we wait to learn how a server ended, before it is started again: longer than [`STOP_GRACE`], so

@@ -3,7 +3,7 @@
 //! A call costs two task switches: caller → server's pipe, reader task → caller.
 
 use crate::exchange::List;
-use crate::limits::{REQUEST_TIME_MAX, STOP_GRACE};
+use crate::limits::{LAST_ANSWERS_WAIT, REQUEST_TIME_MAX, STOP_GRACE};
 use crate::mcp::request::message;
 use crate::servers::outbox::{Outbox, OutboxError};
 use crate::servers::pending::{Entry, Pending, Reply, Stream};
@@ -115,10 +115,18 @@ impl Connection {
         });
         tokio::spawn(reader::run(connection.clone(), stdout));
         let writing = connection.clone();
-        tokio::spawn(async move { writing.closed.run_until_cancelled(writing.outbox.run()).await });
+        tokio::spawn(async move { writing.closed.run_until_cancelled(writing.write_to_the_end()).await });
         let tailing = connection.clone();
         tokio::spawn(async move { tailing.stderr.run(stderr).await });
         connection
+    }
+
+    /// Writes what waits until the server reads no more. Then it ends, even if it goes on writing: nobody could
+    /// ask it anything. What it has answered already is taken first.
+    async fn write_to_the_end(&self) {
+        self.outbox.run().await;
+        tokio::time::sleep(LAST_ANSWERS_WAIT).await;
+        self.close("it closed its standard input");
     }
 
     /// Asks and waits for the answer. Dropping the future takes the request back.
