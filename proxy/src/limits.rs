@@ -46,6 +46,10 @@ pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const INSTRUCTIONS_BYTES_MAX: usize = 2048;
 /// Resources one session or stream may be subscribed to.
 pub const SUBSCRIPTIONS_MAX: usize = 1024;
+/// Bytes of the URI of a resource that is watched: each of its updates waits with it.
+pub const WATCHED_URI_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of progress and log lines of one server that may wait for slow clients; what is above is dropped.
+pub const NOTIFICATIONS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Events that may wait for a slow front; above it the front sees a gap.
 pub const EVENTS_MAX: usize = 1024;
 /// The first wait before a server is started again.

@@ -5,6 +5,7 @@
 use crate::exchange::List;
 use crate::limits::{LAST_ANSWERS_WAIT, REQUEST_TIME_MAX, STOP_GRACE};
 use crate::mcp::request::message;
+use crate::servers::backlog::Backlog;
 use crate::servers::outbox::{Outbox, OutboxError};
 use crate::servers::pending::{Entry, Pending, Reply, Stream};
 use crate::servers::reader;
@@ -35,6 +36,7 @@ pub struct Connection {
     pub(super) pending: Pending,
     pub(super) counters: Counters,
     pub(super) notices: Arc<dyn Notices>,
+    pub(super) backlog: Backlog,
     stderr: StderrTail,
     leash: Box<dyn Leash>,
     exit: Mutex<Option<oneshot::Receiver<Exit>>>,
@@ -107,6 +109,7 @@ impl Connection {
             pending: Pending::default(),
             counters: Counters::default(),
             notices,
+            backlog: Backlog::default(),
             stderr: StderrTail::default(),
             leash,
             exit: Mutex::new(Some(exit)),
