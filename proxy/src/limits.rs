@@ -68,6 +68,10 @@ pub const LAST_ANSWERS_WAIT: Duration = Duration::from_millis(500);
 pub const READER_GONE_WAIT: Duration = Duration::from_millis(100);
 /// How often we look meanwhile.
 pub const READER_GONE_POLL: Duration = Duration::from_millis(2);
+/// How long a server whose plan is no longer in force may go on answering what it was asked.
+pub const DRAIN_TIME: Duration = Duration::from_secs(50);
+/// How often we look whether it has.
+pub const DRAIN_POLL: Duration = Duration::from_millis(50);
 /// How long a server may take to end after it was asked to.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long we wait to learn how a server ended, before it is started again: longer than [`STOP_GRACE`], so
@@ -126,6 +130,8 @@ pub const RELAY_REQUESTS_MAX: usize = 256;
 pub const RELAY_LINES_MAX: usize = 256;
 /// How long requests of a relay client may go on after it closed its sending side.
 pub const RELAY_LINGER_MAX: Duration = Duration::from_secs(30);
+/// How long a relay client may read nothing of what is written to it.
+pub const RELAY_WRITE_TIME_MAX: Duration = Duration::from_secs(120);
 /// Connections to the administration socket at one time.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;
 /// How long open connections may go on after the order to stop.
