@@ -33,7 +33,7 @@ async fn aggregate<E: Exchange>(
     Extension(peer): Extension<Peer>,
     request: Request<Body>,
 ) -> Response {
-    answer(&front, &peer, None, request).await.unwrap_or_else(IntoResponse::into_response)
+    answer(&front, &peer, None, request).await.unwrap_or_else(refused)
 }
 
 async fn one_server<E: Exchange>(
@@ -42,7 +42,12 @@ async fn one_server<E: Exchange>(
     Path(server): Path<String>,
     request: Request<Body>,
 ) -> Response {
-    answer(&front, &peer, Some(server), request).await.unwrap_or_else(IntoResponse::into_response)
+    answer(&front, &peer, Some(server), request).await.unwrap_or_else(refused)
+}
+
+fn refused(fault: Fault) -> Response {
+    tracing::debug!(status = fault.status.as_u16(), code = fault.code, "refused a request");
+    fault.into_response()
 }
 
 /// The story of one request: where from, who, what to, and then by method and family.
@@ -63,7 +68,7 @@ async fn answer<E: Exchange>(
     }
     let version = headers::single(&parts.headers, headers::VERSION)?;
     match (era::of_header(version), parts.method) {
-        (Era::Legacy, Method::GET) => legacy::stream(front, &who, &parts.headers),
+        (Era::Legacy, Method::GET) => legacy::stream::get(front, &who, &parts.headers),
         (Era::Legacy, Method::DELETE) => legacy::end(front, &who, &parts.headers),
         _ => Err(legacy::method_not_allowed()),
     }
@@ -106,7 +111,7 @@ async fn post<E: Exchange>(
     let shared = body.clone();
     let text = message::text(&shared)?;
     if let Some(elements) = message::batch(text)? {
-        return legacy::post_batch(front, who, headers, &body, elements).await;
+        return legacy::batch::post(front, who, headers, &body, elements).await;
     }
     let message = message::parse(text)?;
     let version = headers::single(headers, headers::VERSION)?;

@@ -1,21 +1,20 @@
 //! The legacy wire over HTTP (2025-11-25 and earlier): a handshake, and a session named by a header.
 
+pub mod batch;
+pub mod stream;
+
 use super::Front;
 use super::answer::{self, Abandoned, Work};
 use super::era::{self, LEGACY_VERSIONS, Params};
 use super::error::{Fault, code};
-use super::frame;
 use super::headers::{self, Accepts};
-use super::message::{self, Message, Request};
+use super::message::{Message, Request};
 use super::session::{InUse, Session, TooManySessions, legacy_caller};
-use super::subscription::{self, End, Filter, STREAM_QUEUE};
+use super::subscription;
 use crate::exchange::{Answer, Endpoint, Exchange, Principal, STREAM_MESSAGES_MAX};
-use crate::limits::BATCH_MESSAGES_MAX;
 use axum::response::{IntoResponse, Response};
-use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::future::join_all;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::value::RawValue;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -206,100 +205,6 @@ fn check_version(headers: &HeaderMap) -> Result<(), Fault> {
             format!("header MCP-Protocol-Version: {version:?} is not supported, only {LEGACY_VERSIONS:?}"),
         )),
         _ => Ok(()),
-    }
-}
-
-/// Answers one POST that holds an array of messages: an array of the answers, in the requests' order.
-///
-/// # Errors
-/// -32600 where batches do not exist, or for one that is empty, too long, or holds `initialize`.
-pub async fn post_batch<E: Exchange>(
-    front: &Arc<Front<E>>,
-    who: Who,
-    headers: &HeaderMap,
-    body: &Bytes,
-    elements: Vec<&RawValue>,
-) -> Result<Response, Fault> {
-    let refuse = |problem: &str| Fault::new(code::INVALID_REQUEST, problem);
-    let session = session(front, &who, headers)?;
-    if session.caller.version != era::BATCH_VERSION {
-        return Err(refuse("batches exist only in protocol version 2025-03-26"));
-    }
-    if elements.is_empty() || elements.len() > BATCH_MESSAGES_MAX {
-        return Err(refuse("a batch holds 1 to 64 messages"));
-    }
-    let accepts = headers::accept(headers)?;
-    let (sender, notifications) = mpsc::channel(STREAM_MESSAGES_MAX);
-    let mut under_way = Vec::new();
-    for element in elements {
-        let own = body.slice_ref(element.get().as_bytes());
-        match message::parse(element.get())? {
-            Message::Request(request) if request.method == "initialize" => {
-                return Err(refuse("initialize must not be part of a batch"));
-            }
-            Message::Request(request) => under_way.push(run(front, &session, own, &request, sender.clone())?),
-            Message::Notification(_) => {
-                Arc::clone(&front.exchange).notification(session.caller.clone(), own).await;
-            }
-            Message::Response => {}
-        }
-    }
-    drop(sender);
-    if under_way.is_empty() {
-        return Ok(StatusCode::ACCEPTED.into_response());
-    }
-    let work = Work::new(Abandoned::GoOn, async move { array(&join_all(under_way).await) });
-    Ok(answer::respond(work, notifications, accepts, ALWAYS_OK).await)
-}
-
-/// The answers of a batch as one.
-pub fn array(answers: &[Answer]) -> Answer {
-    let mut out = BytesMut::new();
-    for (index, answer) in answers.iter().enumerate() {
-        out.put_u8(if index == 0 { b'[' } else { b',' });
-        out.put_slice(&answer.response);
-    }
-    out.put_u8(b']');
-    Answer { response: out.freeze(), error_code: None }
-}
-
-/// Answers GET: the stream of what concerns no request of the session.
-///
-/// # Errors
-/// 405 for a client that wants no stream or has no session, 404 for an unknown session.
-pub fn stream<E: Exchange>(front: &Arc<Front<E>>, who: &Who, headers: &HeaderMap) -> Result<Response, Fault> {
-    if session_id(headers)?.is_none() || !headers::takes(headers, "text/event-stream") {
-        return Err(method_not_allowed());
-    }
-    let session = session(front, who, headers)?;
-    let place = front.admit_stream()?;
-    let (sender, messages) = mpsc::channel(STREAM_QUEUE);
-    let [newest, ..] = LEGACY_VERSIONS;
-    let priming = (session.caller.version == newest).then(|| frame::priming(front.sessions.next_number()));
-    tokio::spawn(async move {
-        let _held = (place, session.in_use());
-        tell_session(&session, &sender).await;
-    });
-    Ok(answer::open_stream(priming, messages))
-}
-
-/// Holds the session's events until the client goes away, and hands them to a newer stream if one comes.
-async fn tell_session(session: &Arc<Session>, client: &mpsc::Sender<Bytes>) {
-    let filter = Filter::legacy(session.resources.clone());
-    session.newer_stream.notify_waiters();
-    loop {
-        let mut events = tokio::select! {
-            () = client.closed() => return,
-            () = session.ended.cancelled() => return,
-            events = session.events.lock() => events,
-        };
-        let endpoint = &session.caller.endpoint;
-        tokio::select! {
-            end = subscription::tell(&filter, endpoint, &mut events, client, &session.ended) => match end {
-                End::Client | End::Stopping => return,
-            },
-            () = session.newer_stream.notified() => {}
-        }
     }
 }
 
