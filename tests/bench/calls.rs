@@ -58,6 +58,7 @@ fn times(calls: usize, call: &mut dyn FnMut()) -> Vec<Duration> {
     times
 }
 
+#[expect(clippy::zombie_processes, reason = "it ends with its input, when this program ends")]
 fn bare_pipe() -> impl FnMut() {
     let mut command = Command::new(programs::fixture());
     command.args(["--era", "modern"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
