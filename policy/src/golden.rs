@@ -31,7 +31,7 @@ fn host() -> Tree {
         .plain("/usr/share/zoneinfo/Europe/Berlin", "")
         .link("/etc/localtime", "/usr/share/zoneinfo/Europe/Berlin")
         .plain("/srv/docs/a.txt", "")
-        .plain("/srv/work/.git/config", "")
+        .plain("/srv/project/.git/config", "")
         .file("/srv/app/node_modules/srv/cli.js", "#!/usr/bin/env node\n")
         .plain("/srv/app/package.json", "{}")
         .file("/prog/only1mcp-probe", ELF)
