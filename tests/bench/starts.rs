@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 
 /// Prints the table.
 pub fn print(starts: usize) {
-    let mut launcher = Launcher::start(&Configuration::new().fixture("server", "--era modern"));
+    // Each name is started once: the launcher bounds how often one may be.
+    let names: Vec<String> = (0..starts).map(|number| format!("server-{number}")).collect();
+    let all = |configuration: Configuration, name: &String| configuration.fixture(name, "--era modern");
+    let mut launcher = Launcher::start(&names.iter().fold(Configuration::new(), all));
     // In turns, so that both meet the same machine.
     let (mut bare, mut walled): (Vec<_>, Vec<_>) =
-        (0..starts).map(|_| (bare_start(), walled_start(&mut launcher))).unzip();
+        names.iter().map(|name| (bare_start(), walled_start(&mut launcher, name))).unzip();
     bare.sort();
     walled.sort();
     println!("start to first answer, {starts} starts     p50 ms    p90 ms");
@@ -42,9 +45,9 @@ fn bare_start() -> Duration {
     time
 }
 
-fn walled_start(launcher: &mut Launcher) -> Duration {
+fn walled_start(launcher: &mut Launcher, name: &str) -> Duration {
     let start = Instant::now();
-    let server = launcher.spawn("server");
+    let server = launcher.spawn(name);
     first_answer(server.stdin, server.stdout);
     start.elapsed()
 }
