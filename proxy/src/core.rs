@@ -46,6 +46,7 @@ use asking::Asking;
 use bytes::Bytes;
 use catalogue::Catalogue;
 use listing::Which;
+use member::Member;
 use only1mcp_policy::view::View;
 use only1mcp_wire::ServerName;
 use sessions::Sessions;
@@ -152,10 +153,12 @@ impl Core {
         }
     }
 
-    /// A server's resource is another now.
+    /// A server's resource is another now. What nobody watches is not kept: a server may say as much of it
+    /// as it likes.
     pub(crate) fn resource_updated(&self, server: &ServerName, uri: &str) {
         let catalogue = self.catalogue();
-        let Some(index) = catalogue.members.iter().position(|member| member.name() == server) else { return };
+        let is_watched = |member: &Member| member.name() == server && member.watching.is_awaited(uri);
+        let Some(index) = catalogue.members.iter().position(|member| is_watched(member)) else { return };
         let aggregate_uri = catalogue.uris.outward(index, uri).into_owned();
         let uri = uri.to_owned();
         let _ = self.events.send(ServerEvent::ResourceUpdated { server: server.clone(), uri, aggregate_uri });

@@ -46,6 +46,10 @@ pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const INSTRUCTIONS_BYTES_MAX: usize = 2048;
 /// Resources one session or stream may be subscribed to.
 pub const SUBSCRIPTIONS_MAX: usize = 1024;
+/// Bytes of the URI of a resource that is watched: each of its updates waits with it.
+pub const WATCHED_URI_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of progress and log lines of one server that may wait for slow clients; what is above is dropped.
+pub const NOTIFICATIONS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Events that may wait for a slow front; above it the front sees a gap.
 pub const EVENTS_MAX: usize = 1024;
 /// The first wait before a server is started again.
@@ -54,6 +58,8 @@ pub const RESTART_WAIT_MIN: Duration = Duration::from_millis(100);
 pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
 /// A server that ran this long is started again at once.
 pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
+/// How long a server that closed its standard input may go on answering what it has read.
+pub const LAST_ANSWERS_WAIT: Duration = Duration::from_millis(500);
 /// How long a server may take to end after it was asked to.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long we wait to learn how a server ended, before it is started again: longer than [`STOP_GRACE`], so

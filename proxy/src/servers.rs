@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`spawn`] (the seam to whoever starts them), [`launcher`] (who does), [`server`] (one
 //! server, started again and again), [`era`] (the first words), [`connection`] (one process), [`reader`],
-//! [`outbox`], [`pending`], [`stderr`] (its parts).
+//! [`outbox`], [`pending`], [`backlog`], [`stderr`] (its parts).
 
+pub mod backlog;
 pub mod connection;
 pub mod era;
 pub mod launcher;

@@ -30,6 +30,11 @@ impl Wire {
         Some(serde_json::from_str(&line).expect("the proxy writes JSON"))
     }
 
+    /// Closes its standard input; what it writes still arrives.
+    pub fn stop_reading(&mut self) {
+        self.lines = BufReader::new(tokio::io::duplex(1).0).lines();
+    }
+
     pub async fn raw(&mut self, text: &str) {
         let _ = self.out.write_all(text.as_bytes()).await;
     }

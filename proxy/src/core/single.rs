@@ -7,7 +7,7 @@ use crate::core::hello::Hello;
 use crate::core::listing::{self, array, items, members_of};
 use crate::core::member::Member;
 use crate::exchange::{Answer, Era};
-use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::limits::{SUBSCRIPTIONS_MAX, WATCHED_URI_BYTES_MAX};
 use crate::mcp::error::RpcError;
 use crate::mcp::level::Level;
 use crate::mcp::method::Method;
@@ -138,6 +138,11 @@ pub async fn watch(asking: &Asking<'_>, member: &Member, uri: &str) -> Result<An
         unwatch(member, uri, session);
         return Ok(asking.result("{}"));
     }
+    if uri.len() > WATCHED_URI_BYTES_MAX {
+        let message = format!("a watched URI may have {WATCHED_URI_BYTES_MAX} bytes at most");
+        return Err(RpcError::invalid_params(message));
+    }
+    let _expected = member.watching.expect(uri);
     if facts.era == Era::Legacy && !member.watching.is_watched(uri) {
         let answered = listing::ask(&member.server, "resources/subscribe", Some(&uri_params(uri)))
             .await

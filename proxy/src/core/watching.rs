@@ -19,6 +19,8 @@ use tokio_util::task::AbortOnDropHandle;
 #[derive(Clone, Debug, Default)]
 pub struct Watching {
     sessions: Arc<Mutex<BTreeMap<String, BTreeSet<u64>>>>,
+    /// What servers are being asked to watch: an update may follow the answer at once.
+    expected: Arc<Mutex<Vec<String>>>,
     changed: Arc<Notify>,
 }
 
@@ -31,6 +33,23 @@ impl Watching {
     #[must_use]
     pub fn is_watched(&self, uri: &str) -> bool {
         self.lock().contains_key(uri)
+    }
+
+    /// Whether anybody watches this resource, or is about to.
+    #[must_use]
+    pub fn is_awaited(&self, uri: &str) -> bool {
+        self.is_watched(uri) || self.expected().iter().any(|expected| expected == uri)
+    }
+
+    /// Has updates of this resource taken for watched until the guard is dropped.
+    #[must_use]
+    pub fn expect(&self, uri: &str) -> Expected<'_> {
+        self.expected().push(uri.to_owned());
+        Expected { watching: self, uri: uri.to_owned() }
+    }
+
+    fn expected(&self) -> MutexGuard<'_, Vec<String>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a watcher. False if this session watches too much already.
@@ -125,6 +144,22 @@ impl Watching {
     }
 }
 
+/// A resource that a server is being asked to watch.
+#[derive(Debug)]
+pub struct Expected<'a> {
+    watching: &'a Watching,
+    uri: String,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        let mut expected = self.watching.expected();
+        if let Some(at) = expected.iter().position(|uri| *uri == self.uri) {
+            expected.swap_remove(at);
+        }
+    }
+}
+
 /// How one `subscriptions/listen` ended.
 enum Ended {
     Refused(String),
@@ -166,6 +201,16 @@ mod tests {
         assert!(!watching.remove("a", 1), "a second time changes nothing");
         assert_eq!(watching.remove_session(2), ["a", "b"]);
         assert!(!watching.is_watched("a"));
+    }
+
+    #[test]
+    fn what_is_expected_is_awaited_until_each_who_expects_it_has_gone() {
+        let watching = Watching::default();
+        let (first, second) = (watching.expect("a"), watching.expect("a"));
+        drop(first);
+        assert!(watching.is_awaited("a") && !watching.is_watched("a"));
+        drop(second);
+        assert!(!watching.is_awaited("a"));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! A call costs two task switches: caller → server's pipe, reader task → caller.
 
 use crate::exchange::List;
-use crate::limits::{REQUEST_TIME_MAX, STOP_GRACE};
+use crate::limits::{LAST_ANSWERS_WAIT, REQUEST_TIME_MAX, STOP_GRACE};
 use crate::mcp::request::message;
+use crate::servers::backlog::Backlog;
 use crate::servers::outbox::{Outbox, OutboxError};
 use crate::servers::pending::{Entry, Pending, Reply, Stream};
 use crate::servers::reader;
@@ -35,6 +36,7 @@ pub struct Connection {
     pub(super) pending: Pending,
     pub(super) counters: Counters,
     pub(super) notices: Arc<dyn Notices>,
+    pub(super) backlog: Backlog,
     stderr: StderrTail,
     leash: Box<dyn Leash>,
     exit: Mutex<Option<oneshot::Receiver<Exit>>>,
@@ -107,6 +109,7 @@ impl Connection {
             pending: Pending::default(),
             counters: Counters::default(),
             notices,
+            backlog: Backlog::default(),
             stderr: StderrTail::default(),
             leash,
             exit: Mutex::new(Some(exit)),
@@ -115,10 +118,18 @@ impl Connection {
         });
         tokio::spawn(reader::run(connection.clone(), stdout));
         let writing = connection.clone();
-        tokio::spawn(async move { writing.closed.run_until_cancelled(writing.outbox.run()).await });
+        tokio::spawn(async move { writing.closed.run_until_cancelled(writing.write_to_the_end()).await });
         let tailing = connection.clone();
         tokio::spawn(async move { tailing.stderr.run(stderr).await });
         connection
+    }
+
+    /// Writes what waits until the server reads no more. Then it ends, even if it goes on writing: nobody could
+    /// ask it anything. What it has answered already is taken first.
+    async fn write_to_the_end(&self) {
+        self.outbox.run().await;
+        tokio::time::sleep(LAST_ANSWERS_WAIT).await;
+        self.close("it closed its standard input");
     }
 
     /// Asks and waits for the answer. Dropping the future takes the request back.

@@ -75,6 +75,8 @@ impl Outbox {
         match progress {
             Poll::Ready(Err(_)) => {
                 inner.pipe = None;
+                // The writer task says that it is over.
+                self.wake.notify_one();
                 Err(OutboxError::Closed)
             }
             Poll::Ready(Ok(())) => Ok(start),

@@ -146,7 +146,8 @@ fn pass_on(connection: &Connection, stream: &Stream, method: &str, params: &str)
     let mut message = crate::mcp::request::message(None, method, Some(params));
     message.pop();
     // A client that reads too slowly misses progress, never its answer.
-    if stream.sender.try_send(message.into()).is_err() {
+    let sent = connection.backlog.admit(message).map(|message| stream.sender.try_send(message));
+    if !matches!(sent, Some(Ok(()))) {
         dropped(connection);
     }
 }

@@ -100,6 +100,32 @@ async fn of_two_calls_only_the_one_the_server_began_to_read_has_an_unknown_outco
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_stops_reading_but_goes_on_writing_is_started_again() {
+    let fixture = Fixture::new(Legacy);
+    let deaf = script(move |mut wire| {
+        let inner = fixture.clone();
+        async move {
+            while let Some(message) = wire.read().await {
+                let is_call = message["method"] == "tools/call";
+                inner.hear(&mut wire, message).await;
+                if is_call && wire.process == 1 {
+                    wire.stop_reading();
+                    return std::future::pending().await;
+                }
+            }
+            Exit::Status(0)
+        }
+    });
+    let bench = Bench::start(&[("one", deaf)]).await;
+    let call = || bench.ask("one", Legacy, "tools/call", json!({"name": "pid"}));
+    assert_eq!(call().await["result"]["content"][0]["text"], "1");
+    let next = tokio::time::timeout(Duration::from_secs(3), call()).await.unwrap();
+    assert_eq!(next["result"]["content"][0]["text"], "2", "{next}");
+    let status = bench.core.status();
+    assert!(status.servers[0].last_error.as_ref().unwrap().contains("closed its standard input"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tool_of_a_server_that_never_ran_is_not_called_unknown() {
     let bench = Bench::start(&[("one", script(|_| async { Exit::Status(3) }))]).await;
     let answer = bench.ask("", Legacy, "tools/call", json!({"name": "one__echo"})).await;

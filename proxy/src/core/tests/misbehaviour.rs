@@ -3,7 +3,7 @@
 use crate::core::scripted::{Bench, Fixture, Script, script};
 use crate::exchange::Era::Legacy;
 use crate::exchange::Exchange as _;
-use crate::limits::{JUNK_LINES_MAX, NESTING_MAX, SERVER_LINE_BYTES_MAX};
+use crate::limits::{JUNK_LINES_MAX, NESTING_MAX, NOTIFICATIONS_BYTES_MAX, SERVER_LINE_BYTES_MAX};
 use crate::mcp::error::OUTCOME_UNKNOWN;
 use only1mcp_wire::Exit;
 use serde_json::{Value, json};
@@ -62,6 +62,26 @@ async fn too_much_junk_or_a_line_without_end_ends_the_server_with_the_reason() {
         let answer = call(&bench).await;
         assert_eq!(answer["error"]["code"], OUTCOME_UNKNOWN);
         assert!(answer["error"]["message"].as_str().unwrap().contains(reason), "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_slow_client_is_bounded_in_bytes() {
+    let bench = Bench::start(&[(
+        "one",
+        writes(|request| {
+            let params = json!({"progressToken": request["params"]["_meta"]["progressToken"], "progress": 1,
+                "message": "x".repeat(2 * 1024 * 1024)});
+            let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params});
+            format!("{}{}", format!("{progress}\n").repeat(12), good(request))
+        }),
+    )])
+    .await;
+    for _ in 0..2 {
+        let params = json!({"name": "x", "_meta": {"progressToken": "t"}});
+        let (answer, told) = bench.ask_with_stream("one", Legacy, "tools/call", params).await;
+        assert!(answer["result"].is_object());
+        assert_eq!(told.len(), NOTIFICATIONS_BYTES_MAX / (2 * 1024 * 1024) - 1);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::core::scripted::{Bench, Fixture, Script, script};
 use crate::exchange::Era::{self, Legacy, Modern};
 use crate::exchange::{Exchange as _, ServerEvent};
+use crate::limits::WATCHED_URI_BYTES_MAX;
 use only1mcp_wire::Exit;
 use serde_json::json;
 use std::time::Duration;
@@ -72,6 +73,8 @@ async fn an_update_names_the_resource_as_each_endpoint_does() {
         let (_, ticking) = updating(era);
         let bench = Bench::start(&[("one", Fixture::new(Legacy).script()), ("two", ticking)]).await;
         let mut events = bench.core.events();
+        let uri = "test://only1mcp/two/static";
+        assert_eq!(subscribe(&bench, "", 1, "resources/subscribe", uri).await, None);
         let event = tokio::time::timeout(Duration::from_secs(3), events.recv()).await.unwrap().unwrap();
         let ServerEvent::ResourceUpdated { server, uri, aggregate_uri } = event else { panic!("{event:?}") };
         assert_eq!(
@@ -79,6 +82,21 @@ async fn an_update_names_the_resource_as_each_endpoint_does() {
             ("two", "test://static", "test://only1mcp/two/static")
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_of_what_nobody_watches_are_not_kept() {
+    let (_, ticking) = updating(Legacy);
+    let bench = Bench::start(&[("one", ticking)]).await;
+    let mut events = bench.core.events();
+    subscribe(&bench, "one", 1, "resources/subscribe", "test://other").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(events.try_recv().is_err());
+    subscribe(&bench, "one", 1, "resources/subscribe", "test://static").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(events.try_recv().is_ok());
+    let long = format!("test://{}", "x".repeat(WATCHED_URI_BYTES_MAX));
+    assert_eq!(subscribe(&bench, "one", 1, "resources/subscribe", &long).await, Some(-32602));
 }
 
 #[tokio::test(start_paused = true)]

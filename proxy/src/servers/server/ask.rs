@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 impl Server {
     /// Asks it for a client. A request of which nothing was written goes to the next process, one that was
@@ -59,18 +59,21 @@ impl Server {
                 CallFailure::NotWritten => {}
                 CallFailure::Unanswered if repeats_left > 0 => repeats_left -= 1,
                 CallFailure::Unanswered => return Err(self.outcome_unknown(&connection, asked.method)),
-                CallFailure::TimedOut => {
-                    let message = format!("server \"{}\" did not answer within {timeout:?}", self.name);
-                    return Err(RpcError::new(TIMED_OUT, message));
-                }
+                CallFailure::TimedOut => return Err(self.timed_out(timeout)),
                 CallFailure::Overloaded => {
                     let message = format!("server \"{}\" has too many requests in its hands", self.name);
                     return Err(RpcError::new(OVERLOADED, message));
                 }
             }
             // The connection is closed by now, or about to be.
-            connection.closed().await;
+            if timeout_at(deadline, connection.closed()).await.is_err() {
+                return Err(self.timed_out(timeout));
+            }
         }
+    }
+
+    fn timed_out(&self, timeout: Duration) -> RpcError {
+        RpcError::new(TIMED_OUT, format!("server \"{}\" did not answer within {timeout:?}", self.name))
     }
 
     fn outcome_unknown(&self, connection: &Connection, method: &str) -> RpcError {
