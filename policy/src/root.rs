@@ -206,8 +206,8 @@ impl Root {
     pub fn add_matching(&mut self, files: &dyn Files, prefix: &str, reason: &str) {
         let directory = parent(prefix).to_owned();
         for entry in files.list(&directory).unwrap_or_default() {
-            if entry.starts_with(name(prefix)) {
-                self.add_data(files, &join(&directory, &entry), reason);
+            if entry.name.starts_with(name(prefix)) {
+                self.add_data(files, &join(&directory, &entry.name), reason);
             }
         }
     }

@@ -206,6 +206,26 @@ fn y08_obeyed_files_in_a_writable_directory_are_mounted_read_only_above_it() {
 }
 
 #[test]
+fn y08_a_server_cannot_fill_its_directory_until_nothing_in_it_is_protected() {
+    let fill = |tree: Tree, number| tree.plain(&format!("/data/out/!{number}/.npmrc"), "");
+    let tree = (0..200).fold(host(), fill);
+    let policy = "extends: node\nfilesystem: {write: [/data/out]}\n";
+    let run = run_on(&tree, "servers: [{id: a, command: node, policy: p}]\n", &[("p", policy)]);
+    let refused = "error: policies/p.yaml:2:22: /data/out is too large to be searched whole";
+    assert!(said(&run).contains(refused), "{}", said(&run));
+    assert!(run.checked.servers.is_empty());
+}
+
+#[test]
+fn y08_what_cannot_be_searched_is_mounted_read_only() {
+    let tree = host().plain("/data/out/shut/.git/config", "").closed("/data/out/shut");
+    let policy = "extends: node\nfilesystem: {write: [/data/out]}\n";
+    let run = run_on(&tree, "servers: [{id: a, command: node, policy: p}]\n", &[("p", policy)]);
+    assert!(said(&run).contains("/data/out/shut cannot be looked into"), "{}", said(&run));
+    assert!(binds(&run).iter().any(|bind| bind.target == "/data/out/shut" && !bind.writable));
+}
+
+#[test]
 fn y10_there_is_no_syntax_to_ask_for_less_than_the_floor() {
     for key in [
         "seccomp: off",

@@ -98,6 +98,14 @@ fn protect(root: &mut Root, grant: &str, place: &Place, input: &Input<'_>, findi
     for path in &found.read_only {
         pin(path, Use::Read, "stays read-only: shells, editors or git obey it");
     }
+    for path in &found.closed {
+        pin(path, Use::Read, "stays read-only: it cannot be searched for what shells, editors or git obey");
+        findings.warning(
+            place,
+            format!("{path} cannot be looked into, and stays read-only"),
+            "let only1mcp list it, such as with `chmod`, or grant another directory",
+        );
+    }
     if !found.read_only.is_empty() {
         let list: Vec<&str> = found.read_only.iter().map(String::as_str).collect();
         let message = format!("stays read-only below {grant}: {}", list.join(", "));
@@ -107,12 +115,18 @@ fn protect(root: &mut Root, grant: &str, place: &Place, input: &Input<'_>, findi
         let message = format!("{link} is a symbolic link and cannot be kept read-only");
         findings.warning(place, message, "replace the link by the file, or grant another directory");
     }
-    if found.incomplete {
+    // A server could bring this about itself, to get rid of what protects its directory from it.
+    if found.too_large {
+        findings.error(
+            place,
+            format!("{grant} is too large to be searched whole for files that must stay read-only"),
+            "grant a smaller directory, made for this server, or remove what fills it",
+        );
+    }
+    if found.too_deep {
         findings.warning(
             place,
-            format!(
-                "{grant} is too large or too deep to be searched whole for files that must stay read-only"
-            ),
+            format!("{grant} is too deep to be searched whole for files that must stay read-only"),
             "grant a smaller directory, made for this server",
         );
     }
