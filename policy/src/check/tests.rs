@@ -45,6 +45,7 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
         own: Own {
             config: Some("/etc/only1mcp/config.yaml".into()),
             state_directory: "/var/lib/only1mcp".into(),
+            other_directories: Vec::new(),
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
         },
