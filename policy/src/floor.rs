@@ -32,6 +32,8 @@ pub struct Own {
     pub config: Option<String>,
     /// The directory of tokens, credentials and the servers' state.
     pub state_directory: String,
+    /// Directories of sockets, over which servers are started and called, and of other instances' state.
+    pub other_directories: Vec<String>,
     /// The directory of the programs.
     pub program_directory: String,
     /// Home directories of people.
@@ -58,7 +60,7 @@ const SYSTEM_STATE: [&str; 4] = ["/var/spool/cron", "/var/lib/dpkg", "/var/lib/r
 /// Directories of the sandbox itself.
 const INSIDE: [&str; 2] = ["/state", "/opt/only1mcp"];
 /// Secrets in a home directory.
-const HOME_SECRETS: [&str; 17] = [
+const HOME_SECRETS: [&str; 18] = [
     ".ssh",
     ".gnupg",
     ".aws",
@@ -76,6 +78,7 @@ const HOME_SECRETS: [&str; 17] = [
     ".config/google-chrome",
     ".local/share/keyrings",
     ".config/only1mcp",
+    ".local/state/only1mcp",
 ];
 /// Directories of a home that hold secrets among other things.
 const HOME_WIDE: [&str; 5] = [".config", ".local", ".local/share", ".local/state", ".cache"];
@@ -144,6 +147,9 @@ fn refuse_own(path: &str, access: Access, own: &Own) -> Option<Refusal> {
             "write `state` for the server's own directory, or choose another one",
         );
     }
+    if own.other_directories.iter().any(|other| covers(path, other)) || is_runtime(path) {
+        return refusal("holds the sockets or the state of only1mcp", "choose a directory elsewhere");
+    }
     if own.config.as_deref().is_some_and(|config| is_configuration(path, config)) {
         return refusal("holds the configuration or the policies", "choose a directory elsewhere");
     }
@@ -151,6 +157,12 @@ fn refuse_own(path: &str, access: Access, own: &Own) -> Option<Refusal> {
         return refusal("holds only1mcp's own programs", "choose a directory elsewhere");
     }
     None
+}
+
+/// Whether a path lies in a runtime directory that some user's only1mcp has by default: `/tmp/only1mcp-UID`.
+fn is_runtime(path: &str) -> bool {
+    let rest = path.strip_prefix("/tmp/only1mcp-").and_then(|rest| rest.split('/').next());
+    rest.is_some_and(|uid| !uid.is_empty() && uid.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether a path is the configuration, a policy, or a directory above them. Other directories beside
@@ -164,7 +176,9 @@ fn refuse_system(path: &str, access: Access) -> Option<Refusal> {
     if KERNEL.iter().any(|kernel| covers(path, kernel)) && path != "/var" {
         return refusal("belongs to the kernel or to services", "a server cannot be given it");
     }
-    if is_within(path, "/etc/ssl/private") || is_within(path, "/etc/only1mcp") {
+    let secret = ["/etc/ssl/private", "/etc/only1mcp"].iter().any(|secret| is_within(path, secret));
+    // Where root's only1mcp keeps credentials, whoever's this one is.
+    if secret || covers(path, "/var/lib/only1mcp") {
         return refusal("holds secrets", "use `env: {NAME: {credential: NAME}}` to hand a server a secret");
     }
     if access != Access::Write {
@@ -231,7 +245,8 @@ mod tests {
     fn own() -> Own {
         Own {
             config: Some("/home/ann/cfg/only1mcp/config.yaml".into()),
-            state_directory: "/home/ann/.local/state/only1mcp".into(),
+            state_directory: "/home/ann/state".into(),
+            other_directories: vec!["/home/ann/sockets/run".into()],
             program_directory: "/opt/tools/bin".into(),
             homes: vec!["/home/ann".into(), "/people/bob".into()],
         }
@@ -297,6 +312,31 @@ mod tests {
             "/data",
             "/root/work",
         ] {
+            assert_eq!(refuse(path, Access::Write, &own()), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn y08_no_way_leads_to_the_sockets_or_to_the_state_of_any_instance() {
+        let bad = [
+            "/home/ann/sockets",
+            "/home/ann/sockets/run",
+            "/home/ann/sockets/run/launch.sock",
+            "/home/ann/state/credentials",
+            "/home/ann/.local/state/only1mcp",
+            "/home/ann/.local/state/only1mcp/private/x/run",
+            "/people/bob/.local/state/only1mcp",
+            "/tmp/only1mcp-1000",
+            "/tmp/only1mcp-1000/relay.sock",
+            "/var/lib",
+            "/var/lib/only1mcp/token",
+        ];
+        for path in bad {
+            for access in [Access::Read, Access::Execute, Access::Write] {
+                assert!(refuse(path, access, &own()).is_some(), "{path}");
+            }
+        }
+        for path in ["/home/ann/socket", "/tmp/only1mcp-x", "/tmp/only1mcp-", "/tmp/only1mcp-10x"] {
             assert_eq!(refuse(path, Access::Write, &own()), None, "{path}");
         }
     }

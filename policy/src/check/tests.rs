@@ -45,6 +45,7 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
         own: Own {
             config: Some("/etc/only1mcp/config.yaml".into()),
             state_directory: "/var/lib/only1mcp".into(),
+            other_directories: Vec::new(),
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
         },
@@ -223,6 +224,43 @@ fn y08_what_cannot_be_searched_is_mounted_read_only() {
     let run = run_on(&tree, "servers: [{id: a, command: node, policy: p}]\n", &[("p", policy)]);
     assert!(said(&run).contains("/data/out/shut cannot be looked into"), "{}", said(&run));
     assert!(binds(&run).iter().any(|bind| bind.target == "/data/out/shut" && !bind.writable));
+}
+
+/// What is said about `a`, which may write `path`, beside `b` with these keys.
+fn beside(path: &str, keys: &str) -> Run {
+    let tree =
+        host().file("/app/bin/run.js", "#!/usr/bin/node\n").plain("/app/bin/main.js", "").dir("/app/log");
+    let a = format!("{{id: a, command: node, policy: {{extends: node, filesystem: {{write: [{path}]}}}}}}");
+    run_on(&tree, &format!("servers:\n- {a}\n- {{id: b, {keys}}}\n"), &[])
+}
+
+#[test]
+fn y08_no_server_may_write_the_program_of_another() {
+    let granted = "policy: {extends: node, filesystem: {read: [/app/bin]}}";
+    let executable = "policy: {extends: node, filesystem: {execute: [/app/bin]}}";
+    for (path, keys) in [
+        ("/app", "command: /app/bin/run.js, policy: node".to_owned()),
+        ("/app/bin", "command: /app/bin/run.js, policy: node".to_owned()),
+        ("/app/bin/run.js", "command: /app/bin/run.js, policy: node".to_owned()),
+        ("/app/bin", format!("command: node, {executable}")),
+        ("/app/bin/main.js", format!("command: node, {executable}")),
+    ] {
+        let run = beside(path, &keys);
+        let text = said(&run);
+        assert!(
+            text.contains("error: config.yaml:2:") && text.contains("`b` executes /app/bin"),
+            "{path}: {text}"
+        );
+    }
+    let script = beside("/app/bin", &format!("command: node, args: [/app/bin/main.js], {granted}"));
+    assert!(said(&script).contains("`a` may write /app/bin/main.js, which `b` is started with"));
+    assert!(!said(&beside("/app/log", "command: /app/bin/run.js, policy: node")).contains("`b`"));
+}
+
+#[test]
+fn servers_may_share_what_both_write() {
+    let shared = "command: node, args: [/app/log], policy: {extends: node, filesystem: {write: [/app/log]}}";
+    assert!(!said(&beside("/app/log", shared)).contains("`b`"));
 }
 
 #[test]
