@@ -60,7 +60,7 @@ const SYSTEM_STATE: [&str; 4] = ["/var/spool/cron", "/var/lib/dpkg", "/var/lib/r
 /// Directories of the sandbox itself.
 const INSIDE: [&str; 2] = ["/state", "/opt/only1mcp"];
 /// Secrets in a home directory.
-const HOME_SECRETS: [&str; 18] = [
+const HOME_SECRETS: [&str; 23] = [
     ".ssh",
     ".gnupg",
     ".aws",
@@ -79,6 +79,11 @@ const HOME_SECRETS: [&str; 18] = [
     ".local/share/keyrings",
     ".config/only1mcp",
     ".local/state/only1mcp",
+    ".claude",
+    ".claude.json",
+    ".codex",
+    ".cursor",
+    ".gemini",
 ];
 /// Directories of a home that hold secrets among other things.
 const HOME_WIDE: [&str; 5] = [".config", ".local", ".local/share", ".local/state", ".cache"];
@@ -86,7 +91,9 @@ const HOME_WIDE: [&str; 5] = [".config", ".local", ".local/share", ".local/state
 const HOME_STARTERS: [&str; 6] =
     [".config/autostart", ".config/systemd", ".config/fish", ".local/bin", "bin", ".vscode"];
 /// Files that a shell, an editor or a tool obeys, wherever they stand.
-pub const OBEYED: [&str; 22] = [
+pub const OBEYED: [&str; 33] = [
+    // Whole: with a file `commondir` in it git obeys a configuration that lies anywhere else.
+    ".git",
     ".bashrc",
     ".bash_profile",
     ".bash_login",
@@ -109,10 +116,17 @@ pub const OBEYED: [&str; 22] = [
     ".idea",
     ".envrc",
     ".mcp.json",
+    ".zlogout",
+    ".login",
+    ".xprofile",
+    ".husky",
+    ".pre-commit-config.yaml",
+    ".cursor",
+    ".claude",
+    ".claude.json",
+    ".gemini",
+    ".codex",
 ];
-/// What git obeys inside its directory.
-pub const GIT_OBEYED: [&str; 3] = ["hooks", "config", "modules"];
-
 /// Why this path cannot be granted, if it cannot. `path` has no symbolic links in it.
 #[must_use]
 pub fn refuse(path: &str, access: Access, own: &Own) -> Option<Refusal> {
@@ -226,8 +240,7 @@ fn refuse_home(path: &str, home: &str, access: Access) -> Option<Refusal> {
 fn refuse_obeyed(path: &str) -> Option<Refusal> {
     let mut at = path;
     while at != "/" {
-        let git = name(parent(at)) == ".git" && GIT_OBEYED.contains(&name(at));
-        if OBEYED.contains(&name(at)) || git {
+        if OBEYED.contains(&name(at)) {
             return refusal(
                 "is obeyed by shells, editors or git",
                 "grant the directory above; this part stays read-only",
@@ -291,6 +304,9 @@ mod tests {
             "/home/ann/.ssh",
             "/home/ann/.bashrc",
             "/home/ann/p/.git/hooks",
+            "/home/ann/p/.git",
+            "/home/ann/p/.cursor/mcp.json",
+            "/srv/p/.claude",
             "/home/ann/p/.npmrc",
             "/home/ann/bin",
             "/home/ann/.config/autostart",
@@ -357,6 +373,8 @@ mod tests {
             "/home/ann/.ssh/id_ed25519",
             "/home/ann/.config",
             "/home/ann/.config/gh",
+            "/home/ann/.claude/projects",
+            "/home/ann/.codex",
             "/people/bob/.aws",
             "/etc",
             "/etc/only1mcp",

@@ -199,11 +199,11 @@ fn y08_obeyed_files_in_a_writable_directory_are_mounted_read_only_above_it() {
         said(&run)
     );
     let writable = |path: &str| binds(&run).iter().find(|bind| bind.target == path).unwrap().writable;
-    assert!(writable("/data/out") && writable("/data/out/.git"));
-    assert!(!writable("/data/out/.git/config") && !writable("/data/out/.git/hooks"));
+    assert!(writable("/data/out") && !writable("/data/out/.git"));
+    assert!(binds(&run).iter().all(|bind| !bind.target.starts_with("/data/out/.git/")));
     let order: Vec<String> = binds(&run).into_iter().map(|bind| bind.target).collect();
     let at = |path: &str| order.iter().position(|target| target == path).unwrap();
-    assert!(at("/data/out") < at("/data/out/.git") && at("/data/out/.git") < at("/data/out/.git/hooks"));
+    assert!(at("/data/out") < at("/data/out/.git"));
 }
 
 #[test]
@@ -215,6 +215,31 @@ fn y08_a_server_cannot_fill_its_directory_until_nothing_in_it_is_protected() {
     let refused = "error: policies/p.yaml:2:22: /data/out is too large to be searched whole";
     assert!(said(&run).contains(refused), "{}", said(&run));
     assert!(run.checked.servers.is_empty());
+}
+
+#[test]
+fn y08_a_way_to_an_obeyed_file_does_not_make_a_program_writable() {
+    let tree = host()
+        .file("/data/out/app/run.js", "#!/usr/bin/node\n")
+        .plain("/data/out/app/package.json", "{}")
+        .plain("/data/out/app/sub/.npmrc", "")
+        .plain("/data/out/kept/sub/.npmrc", "");
+    let policy = "extends: node\nfilesystem: {read: [/data/out/kept], write: [/data/out]}\n";
+    let run =
+        run_on(&tree, "servers: [{id: a, command: /data/out/app/run.js, policy: p}]\n", &[("p", policy)]);
+    for bind in binds(&run).iter().filter(|bind| bind.target.starts_with("/data/out/")) {
+        assert!(!bind.writable, "{}", bind.target);
+    }
+    assert!(binds(&run).iter().any(|bind| bind.target == "/data/out/app" && bind.executable));
+}
+
+#[test]
+fn y08_what_a_server_can_make_for_git_to_obey_is_warned_of() {
+    let warned = |path: &str| {
+        let run = with_policy(&format!("extends: node\nfilesystem: {{write: [{path}]}}\n"));
+        said(&run).contains("the server can make a .git in")
+    };
+    assert!(warned("/data/in") && !warned("/data/out"));
 }
 
 #[test]

@@ -5,11 +5,12 @@ use super::server::Server;
 use crate::files::FileKind;
 use crate::finding::{Findings, Place, Spot};
 use crate::floor::Access;
-use crate::path::{follow, form_error, is_within};
+use crate::path::{follow, form_error, is_within, join};
 use crate::policy::{Grant, Policy};
 use crate::protected;
 use crate::resolve::Resolution;
 use crate::root::{Root, Use, Variant};
+use only1mcp_wire::Mode;
 
 /// The root of a server: the table, and what its profile, program and policy add.
 pub fn root(
@@ -89,7 +90,11 @@ fn warn_program_within(grant: &str, resolution: &Resolution, place: &Place, find
 fn protect(root: &mut Root, grant: &str, place: &Place, input: &Input<'_>, findings: &mut Findings) {
     let found = protected::find(input.files, grant);
     let mut pin = |path: &str, usage, reason| {
-        if let Ok(status) = input.files.status(path) {
+        // Below a program or a path that is only granted for reading all is read-only already; a mount
+        // here would take that away.
+        if root.writes(path)
+            && let Ok(status) = input.files.status(path)
+        {
             root.pin(path, path, status, usage, reason);
         }
     };
@@ -111,6 +116,15 @@ fn protect(root: &mut Root, grant: &str, place: &Place, input: &Input<'_>, findi
         let list: Vec<&str> = found.read_only.iter().map(String::as_str).collect();
         let message = format!("stays read-only below {grant}: {}", list.join(", "));
         findings.note(place, message, "shells, editors and git obey these; new ones can still be made");
+    }
+    // A git that runs as another user than the server does not trust what the server has made.
+    let trusted = matches!(input.mode, Mode::User | Mode::Minimal);
+    if trusted && input.files.status(&join(grant, ".git")).is_err() {
+        findings.warning(
+            place,
+            format!("the server can make a .git in {grant}, and git obeys what is in it"),
+            "do not use git in there, nor a prompt or an editor that does, or make it a repository first",
+        );
     }
     for link in &found.links {
         let message = format!("{link} is a symbolic link and cannot be kept read-only");
