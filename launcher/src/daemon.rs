@@ -43,7 +43,8 @@ pub struct Daemon {
     peer: Option<Peer>,
     /// Counts connections; a server belongs to the one that asked for it.
     connection: u64,
-    ending: bool,
+    /// Told to end: nothing is started any more.
+    pub ending: bool,
 }
 
 impl Daemon {

@@ -107,6 +107,9 @@ fn try_spawn(
     generation: u64,
     partition: Partition,
 ) -> Result<(), Refusal> {
+    if daemon.ending {
+        return Err(code(RefusalCode::Ending));
+    }
     let configuration = daemon.configuration.as_ref().ok_or(code(RefusalCode::NoConfiguration))?;
     if configuration.generation != generation {
         return Err(code(RefusalCode::StaleGeneration));

@@ -43,6 +43,15 @@ pub enum Right {
     Execute,
 }
 
+/// An entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a directory; a symbolic link to one is not.
+    pub directory: bool,
+}
+
 /// Why a path could not be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileError {
@@ -84,11 +93,11 @@ pub trait Files {
     /// [`FileError`] if it cannot be read.
     fn head(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, FileError>;
 
-    /// The names in a directory, sorted; names that are not UTF-8 are left out.
+    /// The entries of a directory, sorted by name; names that are not UTF-8 are left out.
     ///
     /// # Errors
-    /// [`FileError`] if it cannot be listed.
-    fn list(&self, path: &str) -> Result<Vec<String>, FileError>;
+    /// [`FileError`] if it cannot be listed, or has too many entries.
+    fn list(&self, path: &str) -> Result<Vec<Entry>, FileError>;
 
     /// Whether the user that servers run as may do this. Symbolic links are not followed.
     fn may(&self, path: &str, right: Right) -> bool;

@@ -18,10 +18,12 @@ pub const SHEBANG_DEPTH_MAX: usize = 5;
 pub const PROGRAM_HEAD_BYTES: usize = 256;
 /// Bytes read of a `pyvenv.cfg`.
 pub const PYVENV_BYTES_MAX: usize = 4096;
-/// Entries looked at for protected files below one writable grant.
-pub const PROTECTED_SCAN_ENTRIES_MAX: usize = 5_000;
+/// Entries of one directory that is listed.
+pub const DIRECTORY_ENTRIES_MAX: usize = 100_000;
+/// Entries looked at for protected files below one writable grant: about a tenth of a second.
+pub const PROTECTED_SCAN_ENTRIES_MAX: usize = 200_000;
 /// Levels looked at for protected files below one writable grant.
-pub const PROTECTED_SCAN_DEPTH_MAX: usize = 4;
+pub const PROTECTED_SCAN_DEPTH_MAX: usize = 8;
 /// Protected files below one writable grant.
 pub const PROTECTED_FOUND_MAX: usize = 128;
 /// Paths one policy may grant, each way.

@@ -206,8 +206,8 @@ impl Root {
     pub fn add_matching(&mut self, files: &dyn Files, prefix: &str, reason: &str) {
         let directory = parent(prefix).to_owned();
         for entry in files.list(&directory).unwrap_or_default() {
-            if entry.starts_with(name(prefix)) {
-                self.add_data(files, &join(&directory, &entry), reason);
+            if entry.name.starts_with(name(prefix)) {
+                self.add_data(files, &join(&directory, &entry.name), reason);
             }
         }
     }
@@ -260,6 +260,13 @@ impl Root {
             |mount: &Mount| mount.bind.source == mount.bind.target && is_within(path, &mount.bind.target);
         let other = |rule: &AccessRule| rule.path != "/usr" && is_within(path, &rule.path);
         self.links.iter().any(linked) || self.mounts.iter().any(bound) || self.rules.iter().any(other)
+    }
+
+    /// Whether a path of the host may be written inside, as far as mounts go.
+    #[must_use]
+    pub fn writes(&self, path: &str) -> bool {
+        let around = self.mounts.iter().filter(|mount| is_within(path, &mount.bind.target));
+        around.max_by_key(|mount| mount.bind.target.len()).is_some_and(|mount| mount.bind.writable)
     }
 
     /// Puts everything into the order in which it is built: what lies above comes first.

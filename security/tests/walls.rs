@@ -1,6 +1,6 @@
 //! Runs the whole catalogue against the real programs: each attempt as control, attack and twin.
 //!
-//! As root it runs both modes, user mode as an ordinary user (`ONLY1MCP_TEST_USER`, default o1user); as an
+//! As root it runs both modes, user mode as an ordinary user (`ONLY1MCP_TEST_USER`, default only1mcp-test); as an
 //! ordinary user it runs user mode alone and says so. The programs stand beside the probe, or in `ONLY1MCP_BIN_DIR`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 

@@ -8,7 +8,7 @@ use harness::programs;
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const WARM_UP: usize = 200;
@@ -58,22 +58,12 @@ fn times(calls: usize, call: &mut dyn FnMut()) -> Vec<Duration> {
     times
 }
 
-/// A fixture server that ends with its handle.
-struct Fixture(Child);
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
+#[expect(clippy::zombie_processes, reason = "it ends with its input, when this program ends")]
 fn bare_pipe() -> impl FnMut() {
     let mut command = Command::new(programs::fixture());
     command.args(["--era", "modern"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut fixture = Fixture(command.spawn().expect("start the fixture"));
-    let (stdin, stdout) = (fixture.0.stdin.take(), fixture.0.stdout.take());
+    let mut child = command.spawn().expect("start the fixture");
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (mut stdin, mut stdout) = (stdin.expect("stdin"), BufReader::new(stdout.expect("stdout")));
     let params = json!({"name": "echo", "arguments": {"text": "x"}, "_meta": modern_meta()});
     let request = format!("{}\n", message(1, "tools/call", &params));
@@ -84,7 +74,7 @@ fn bare_pipe() -> impl FnMut() {
         assert!(
             stdout.read_line(&mut line).expect("read from the fixture") > 0,
             "{:?} ended",
-            fixture.0.try_wait()
+            child.try_wait()
         );
     }
 }

@@ -3,6 +3,7 @@
 //! A table for people, no test: figures depend on the machine, ratios less so. Usage: `only1mcp-bench [CALLS] [STARTS]`.
 
 mod calls;
+mod launcher;
 mod starts;
 
 use std::time::Duration;

@@ -306,7 +306,12 @@ pub fn clean(command: &mut Command, home: &str) {
     command.current_dir("/");
 }
 
-fn free_port() -> u16 {
+/// A port that was free a moment ago.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind a port");
     listener.local_addr().expect("a bound port").port()
 }

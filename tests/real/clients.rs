@@ -44,27 +44,30 @@ pub const CLIENTS: [Client; 6] = [
 /// Lets a client visit these cells; one object per cell.
 pub fn visit(client: &Client, daemon: &Daemon, cells: &[&Cell]) -> Vec<Value> {
     match client.start {
-        Start::Python(mode) => script(daemon, cells, |job| {
-            let mut command = Command::new(parts::python_bin("python"));
-            command.arg(programs::checkout().join("tests/clients/python_client.py")).arg(job).arg(mode);
-            command
-        }),
-        Start::TypeScript => script(daemon, cells, |job| {
-            let mut command = Command::new("node");
-            command.arg(programs::checkout().join("tests/clients/typescript_client.mjs")).arg(job);
-            command.arg(parts::part("npm/node_modules"));
-            command
-        }),
         Start::Inspector(era) => cells.iter().map(|cell| inspect(daemon, cell, era)).collect(),
+        _ => script(client, daemon, &cells.iter().map(|cell| cell.job()).collect::<Vec<_>>()),
     }
 }
 
-fn script(daemon: &Daemon, cells: &[&Cell], command: impl Fn(&std::path::Path) -> Command) -> Vec<Value> {
+/// Lets a scripted client visit cells, given as it reads them.
+pub fn script(client: &Client, daemon: &Daemon, cells: &[Value]) -> Vec<Value> {
     let url = format!("http://{}", daemon.endpoint().address);
-    let cells: Vec<Value> = cells.iter().map(|cell| cell.job()).collect();
     let job = json!({"url": url, "token": daemon.endpoint().token, "cells": cells});
     let file = daemon.scratch.write("job.json", &job.to_string());
-    let outcome = run_with_input(command(&file).env("HOME", daemon.scratch.join("home")), "", CLIENT_LIMIT);
+    let scripts = programs::checkout().join("tests/clients");
+    let mut command = match client.start {
+        Start::Python(mode) => {
+            let mut command = Command::new(parts::python_bin("python"));
+            command.arg(scripts.join("python_client.py")).arg(file).arg(mode);
+            command
+        }
+        _ => {
+            let mut command = Command::new("node");
+            command.arg(scripts.join("typescript_client.mjs")).arg(file).arg(parts::part("npm/node_modules"));
+            command
+        }
+    };
+    let outcome = run_with_input(command.env("HOME", daemon.scratch.join("home")), "", CLIENT_LIMIT);
     let lines: Vec<Value> =
         outcome.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(!lines.is_empty(), "the client said nothing: {outcome:?}");

@@ -6,11 +6,12 @@ mod cells;
 mod clients;
 
 use cells::{Cell, SERVERS, Seen};
-use clients::{CLIENTS, Client};
+use clients::{CLIENTS, Client, Start};
 use harness::configuration::Configuration;
 use harness::daemon::Daemon;
-use harness::parts;
 use harness::scratch::Scratch;
+use harness::{parts, programs};
+use serde_json::json;
 use std::process::Command;
 
 /// Cells that cannot apply: server, client, why.
@@ -100,4 +101,26 @@ fn every_real_server_works_with_every_real_client_in_every_era() {
         println!("cannot apply: {server} with {client}: {reason}");
     }
     assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), daemon.story());
+}
+
+#[test]
+fn clients_that_start_their_servers_work_over_the_relay_in_every_era() {
+    let configuration = Configuration::new().fixture("old", "--era legacy --lock-era");
+    let daemon = Daemon::start(&configuration.fixture("new", "--era modern --lock-era"));
+    let mut command = vec![programs::program("only1mcp").display().to_string(), "stdio".to_owned()];
+    command.extend(harness::daemon::places(&daemon.scratch));
+    let cells = ["old", "new"].map(|server| {
+        let (tool, arguments) = (format!("{server}__echo"), json!({"text": server}));
+        json!({"server": server, "command": command, "tool": tool, "arguments": arguments})
+    });
+    for client in CLIENTS.iter().filter(|client| !matches!(client.start, Start::Inspector(_))) {
+        for seen in clients::script(client, &daemon, &cells) {
+            assert_eq!(
+                (&seen["text"], &seen["tools"]),
+                (&seen["server"], &json!(26)),
+                "{}: {seen}",
+                client.name
+            );
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Who may depend on whom, read from `cargo metadata`; and how much the launcher pulls in.
 
-use crate::repository::assert_none;
+use crate::repository::{assert_none, texts};
 use harness::programs;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -81,14 +81,27 @@ fn crates_with_a_guardian_are_used_by_nobody_else() {
 }
 
 #[test]
-fn the_launcher_pulls_in_few_crates() {
+fn the_launcher_pulls_in_few_crates_and_each_has_its_reason() {
     let arguments =
         ["tree", "-e", "normal", "-p", "only1mcp-launcher", "--prefix", "none", "--locked", "--offline"];
     let text = cargo(&arguments);
     let mut closure: BTreeSet<&str> = text.lines().map(|line| line.trim_end_matches(" (*)")).collect();
     closure.retain(|line| !line.starts_with("only1mcp"));
     println!("the launcher's closure: {} external crates", closure.len());
+    closure.iter().for_each(|line| println!("  {line}"));
     assert!(closure.len() <= LAUNCHER_CLOSURE_MAX, "{} crates: {closure:#?}", closure.len());
+
+    let used: BTreeSet<&str> = closure.iter().filter_map(|line| line.split(' ').next()).collect();
+    let security = texts().into_iter().find(|source| source.path == "SECURITY.md").expect("SECURITY.md");
+    let (_, list) = security.text.split_once("## What the launcher is built from").expect("the list");
+    // Names in backquotes in the first column of the table.
+    let reasons =
+        list.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let named: BTreeSet<&str> = reasons
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|name| !name.starts_with("only1mcp"))
+        .collect();
+    assert_eq!(named, used, "SECURITY.md names other crates than the launcher is built from");
 }
 
 #[test]

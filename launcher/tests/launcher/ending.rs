@@ -115,6 +115,10 @@ fn the_launcher_ends_with_success_once_all_servers_have() {
         let mut servers = [proxy.spawn("polite").unwrap(), proxy.spawn("stubborn").unwrap()];
         servers.iter_mut().for_each(|server| assert_eq!(server.hear(), "up"));
         launcher.signal(Signal::SIGTERM);
+        eventually("it heard", || launcher.log().contains("told to end"));
+        // A proxy that knows nothing of it would keep the launcher alive for ever.
+        let refusal = proxy.spawn("polite").err().unwrap();
+        assert_eq!(refusal.code, RefusalCode::Ending, "{who:?}");
         assert_eq!(launcher.process.wait().unwrap().code(), Some(0), "{}", launcher.log());
         assert_eq!(alive(&marker), 0);
     }

@@ -192,6 +192,8 @@ numbered! {
         LaunchFailed = 7 => "the launch failed",
         /// No configuration is in force.
         NoConfiguration = 8 => "no configuration is in force",
+        /// The launcher was told to end.
+        Ending = 9 => "the launcher is ending",
     }
 }
 

@@ -1,6 +1,6 @@
 //! A tree of files in memory, for tests.
 
-use super::{FileError, FileKind, Files, Right, Status};
+use super::{Entry, FileError, FileKind, Files, Right, Status};
 use crate::path;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,10 +88,18 @@ impl Files for Tree {
         Ok(self.node(at)?.1.iter().copied().take(bytes_max).collect())
     }
 
-    fn list(&self, at: &str) -> Result<Vec<String>, FileError> {
+    fn list(&self, at: &str) -> Result<Vec<Entry>, FileError> {
         self.node(at)?;
-        let below = self.nodes.keys().filter(|key| *key != at && path::parent(key) == at);
-        Ok(below.map(|key| path::name(key).to_owned()).collect())
+        if self.closed.contains(at) {
+            return Err(FileError::Denied);
+        }
+        let below = self.nodes.iter().filter(|(key, _)| *key != at && path::parent(key) == at);
+        Ok(below
+            .map(|(key, (kind, _))| Entry {
+                name: path::name(key).to_owned(),
+                directory: *kind == FileKind::Directory,
+            })
+            .collect())
     }
 
     fn may(&self, at: &str, right: Right) -> bool {

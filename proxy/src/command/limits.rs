@@ -22,6 +22,8 @@ pub const DAEMON_ANSWER: Duration = Duration::from_secs(1);
 pub const DAEMON_LOOK: Duration = Duration::from_millis(25);
 /// How long `stdio` waits for answers after its client closed its end.
 pub const STDIO_DRAIN: Duration = Duration::from_secs(30);
+/// How long `stdio --url` waits for the end of its session to be taken note of.
+pub const REMOTE_FAREWELL: Duration = Duration::from_secs(1);
 /// Requests `stdio --url` has under way at once; a further line waits.
 pub const REMOTE_REQUESTS_MAX: usize = 64;
 /// Lines that may wait for a slow client of `stdio --url`.

@@ -31,7 +31,7 @@ impl Person {
         if own.uid != 0 {
             return own;
         }
-        let name = std::env::var("ONLY1MCP_TEST_USER").unwrap_or_else(|_| "o1user".to_owned());
+        let name = std::env::var("ONLY1MCP_TEST_USER").unwrap_or_else(|_| "only1mcp-test".to_owned());
         let user = User::from_name(&name).unwrap();
         let user =
             user.unwrap_or_else(|| panic!("no user {name}: useradd {name}, or set ONLY1MCP_TEST_USER"));

@@ -2,7 +2,8 @@
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::{AccessFlags, faccessat};
-use only1mcp_policy::files::{FileError, FileKind, Files, Right, Status};
+use only1mcp_policy::files::{Entry, FileError, FileKind, Files, Right, Status};
+use only1mcp_policy::limits::DIRECTORY_ENTRIES_MAX;
 use only1mcp_policy::path::{form_error, join, name, parent};
 use only1mcp_wire::Mode;
 use std::fs;
@@ -71,6 +72,24 @@ fn file_error(error: &io::Error) -> FileError {
     }
 }
 
+/// Part of a directory would be worse than none: what is looked for may lie in the other part.
+fn list(path: &str, most: usize) -> Result<Vec<Entry>, FileError> {
+    let entries = fs::read_dir(path).map_err(|error| file_error(&error))?;
+    let mut found = Vec::new();
+    for (index, entry) in entries.enumerate() {
+        if index >= most {
+            return Err(FileError::Other(format!("has more than {most} entries")));
+        }
+        let entry = entry.map_err(|error| file_error(&error))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        // It may have gone in between; then it is none.
+        let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        found.push(Entry { name, directory });
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 impl Files for Host {
     fn status(&self, path: &str) -> Result<Status, FileError> {
         let metadata = fs::symlink_metadata(path).map_err(|error| file_error(&error))?;
@@ -106,12 +125,8 @@ impl Files for Host {
         Ok(bytes)
     }
 
-    fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
-        let entries = fs::read_dir(path).map_err(|error| file_error(&error))?;
-        let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        names.sort_unstable();
-        Ok(names)
+    fn list(&self, path: &str) -> Result<Vec<Entry>, FileError> {
+        list(path, DIRECTORY_ENTRIES_MAX)
     }
 
     fn may(&self, path: &str, right: Right) -> bool {
@@ -143,8 +158,13 @@ mod tests {
         assert_eq!(host.status("/dev/null").unwrap().kind, FileKind::Device);
         assert_eq!(host.status("/nowhere/at/all"), Err(FileError::Missing));
         assert!(host.read_link("/proc/self/cwd").is_ok());
-        assert!(host.list("/").unwrap().contains(&"usr".to_owned()));
+        assert!(host.list("/").unwrap().contains(&Entry { name: "usr".to_owned(), directory: true }));
         assert!(host.may("/usr", Right::Execute));
+    }
+
+    #[test]
+    fn a_directory_with_too_many_entries_is_not_listed_in_part() {
+        assert!(matches!(list("/usr", 1), Err(FileError::Other(_))));
     }
 
     #[test]

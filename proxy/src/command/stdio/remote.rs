@@ -8,7 +8,9 @@ pub mod message;
 
 use crate::command::exit_code::Exit;
 use crate::command::failure::Failure;
-use crate::command::limits::{REMOTE_ANSWER_BYTES_MAX, REMOTE_LINES_MAX, REMOTE_REQUESTS_MAX, STDIO_DRAIN};
+use crate::command::limits::{
+    REMOTE_ANSWER_BYTES_MAX, REMOTE_FAREWELL, REMOTE_LINES_MAX, REMOTE_REQUESTS_MAX, STDIO_DRAIN,
+};
 use crate::mcp::error::SERVER_UNAVAILABLE;
 use bytes::Bytes;
 use events::Events;
@@ -163,8 +165,9 @@ async fn relay(remote: Arc<Remote>) {
     let answered = tokio::time::timeout(STDIO_DRAIN, tasks.wait()).await.is_ok();
     if let Some(listening) = listening {
         listening.abort();
-        // Courtesy: an unused session ends by itself.
-        let _ = remote.send(Method::DELETE, HeaderMap::new(), Bytes::new()).await;
+        // Courtesy, and not for long: an unused session ends by itself.
+        let farewell = remote.send(Method::DELETE, HeaderMap::new(), Bytes::new());
+        let _ = tokio::time::timeout(REMOTE_FAREWELL, farewell).await;
     }
     drop(lines);
     if answered {
