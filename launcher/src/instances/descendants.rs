@@ -98,5 +98,6 @@ mod tests {
         assert!(!reap(child.id()));
         child.kill().unwrap();
         assert!(reap(child.id()));
+        assert!(child.wait().is_err(), "it was reaped already");
     }
 }
