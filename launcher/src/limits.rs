@@ -38,3 +38,5 @@ pub const LOCKED_MEMORY_BYTES: u64 = 64 * 1024;
 pub const PENDING_SIGNALS: u64 = 1024;
 /// How often minimal mode looks for processes that were started while it killed others.
 pub const KILL_ROUNDS_MAX: usize = 64;
+/// How long an orphan that was killed is waited for, milliseconds. Only the kernel can hold it up.
+pub const ORPHAN_TIME_MAX_MS: u8 = 200;

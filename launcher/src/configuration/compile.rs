@@ -1,5 +1,5 @@
 //! Running `only1mcp-compile`: the one program the launcher starts outside a sandbox. It locks itself
-//! down before it reads the first byte of YAML, and all that comes back is bounded.
+//! down before it parses the first byte of YAML, and all that comes back is bounded.
 
 use super::{ConfigurationError, findings};
 use crate::kernel::process;

@@ -190,6 +190,28 @@ print(attempt(mmap.PROT_READ | mmap.PROT_WRITE), attempt(mmap.PROT_WRITE | mmap.
 }
 
 #[test]
+fn without_jit_a_file_in_memory_can_never_be_executed() {
+    const MFD_NOEXEC_SEAL: u32 = 8;
+    for who in everyone() {
+        let script = format!(
+            "
+import os
+def attempt(flags):
+    try:
+        os.memfd_create('x', flags)
+        return 'made'
+    except OSError as e:
+        return e.strerror
+print(attempt(os.MFD_CLOEXEC), attempt(os.MFD_CLOEXEC | {MFD_NOEXEC_SEAL}))"
+        );
+        let mut strict = python(&script);
+        strict.jit = false;
+        assert_eq!(said(who, strict), "Operation not permitted made\n", "{who:?}");
+        assert_eq!(said(who, python(&script)), "made made\n", "{who:?}");
+    }
+}
+
+#[test]
 fn resource_limits_are_those_of_the_plan() {
     for who in everyone() {
         let script = "import resource as r; print([r.getrlimit(k) for k in (r.RLIMIT_NOFILE, r.RLIMIT_CORE, r.RLIMIT_NPROC, r.RLIMIT_MSGQUEUE)])";

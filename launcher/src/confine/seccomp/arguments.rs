@@ -19,6 +19,8 @@ const TIOCSETD: u64 = 0x5423;
 const PROT_WRITE: u64 = 2;
 const PROT_EXEC: u64 = 4;
 const SHM_EXEC: u64 = 0o100_000;
+/// The file can never be executed; Linux 6.3.
+const MFD_NOEXEC_SEAL: u64 = 8;
 const PERSONALITY_QUERY: u64 = 0xffff_ffff;
 
 type Condition = (u8, SeccompCmpArgLen, SeccompCmpOp, u64);
@@ -63,6 +65,9 @@ pub fn harmless(
             any_of(&[&[(2, Dword, MaskedEq(PROT_EXEC), 0)]])
         }
         libc::SYS_shmat if !plan.jit => any_of(&[&[(2, Dword, MaskedEq(SHM_EXEC), 0)]]),
+        libc::SYS_memfd_create if !plan.jit => {
+            any_of(&[&[(1, Dword, MaskedEq(MFD_NOEXEC_SEAL), MFD_NOEXEC_SEAL)]])
+        }
         _ => Ok(Vec::new()),
     }
 }

@@ -34,11 +34,14 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    // Opened and judged, but not understood: that comes behind the lock.
+    let mut findings = Findings::default();
+    let documents = Documents::open(&arguments, &mut findings);
     if let Err(error) = lock::lock() {
         eprintln!("only1mcp-compile: cannot lock itself down: {error}");
         return ExitCode::from(EXIT_SOFTWARE);
     }
-    match run(&arguments) {
+    match run(&arguments, documents, findings) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("only1mcp-compile: cannot write: {error}");
@@ -47,14 +50,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The whole story: open, check, print.
-fn run(arguments: &Arguments) -> std::io::Result<u8> {
+/// The whole story: check, print.
+fn run(arguments: &Arguments, documents: Documents, mut findings: Findings) -> std::io::Result<u8> {
     if arguments.action == Action::Schema {
         output::schema()?;
         return Ok(EXIT_OK);
     }
-    let mut findings = Findings::default();
-    let documents = Documents::open(arguments, &mut findings);
     let host = Host::new(arguments.mode);
     let input = Input {
         config: documents.config,

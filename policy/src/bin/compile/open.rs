@@ -64,6 +64,11 @@ impl Documents {
         let directory = join(parent(path), "policies");
         let Ok(entries) = fs::read_dir(&directory) else { return };
         self.read.push(directory.clone());
+        // Whoever may write it could add a policy at any time, so it is looked at while it is empty, too.
+        if let Some((message, help)) = distrust_directory(&directory, owners) {
+            findings.error(&Place::whole(&directory), message, help);
+            return;
+        }
         let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
         names.sort_unstable();
         for name in names.into_iter().take(POLICY_FILES_MAX) {

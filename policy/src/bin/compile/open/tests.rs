@@ -143,3 +143,19 @@ fn what_the_launcher_of_root_mode_could_not_read_is_told_before_it_tries() {
     set_mode(&folder.0.join("sub"), 0o700);
     assert!(!open_as_root().0);
 }
+
+#[test]
+fn y09_an_empty_directory_of_policies_that_others_may_write_is_refused() {
+    let folder = Folder::new("empty");
+    let config = folder.file("config.yaml", b"");
+    let policies = folder.0.join("policies");
+    fs::create_dir(&policies).unwrap();
+    for (mode, errors) in [(0o755, false), (0o777, true)] {
+        set_mode(&policies, mode);
+        let line = ["check", "--config", &config].map(std::ffi::OsString::from);
+        let arguments = Arguments::read(line.into_iter()).unwrap();
+        let mut findings = Findings::default();
+        Documents::open(&Arguments { mode: Mode::User, ..arguments }, &mut findings);
+        assert_eq!(findings.has_errors(), errors, "{mode:o}: {}", findings.to_text());
+    }
+}
