@@ -1,4 +1,4 @@
-//! The command line, read by hand: six flags do not need a parser in a program with power.
+//! The command line, read by hand: seven flags do not need a parser in a program with power.
 
 use crate::pool::Pool;
 use only1mcp_wire::Mode;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// One line on how to call this program.
 pub const USAGE: &str = "usage: only1mcp-launcher --mode user|root|system --config PATH|builtin --state-dir DIR \
-                         --program-dir DIR [--allow-degraded] [--pool FIRST:COUNT]";
+                         --program-dir DIR [--runtime-dir DIR] [--allow-degraded] [--pool FIRST:COUNT]";
 
 /// What the launcher was told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Arguments {
     pub config: OsString,
     /// Where `servers` and `credentials` are.
     pub state_directory: PathBuf,
+    /// Where the supervisor's sockets are, which no policy can grant.
+    pub runtime_directory: Option<PathBuf>,
     /// Where the other programs are.
     pub program_directory: PathBuf,
     /// What to do on a machine without user namespaces.
@@ -60,6 +62,7 @@ pub enum ArgumentError {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, ArgumentError> {
     let mut arguments = arguments.into_iter();
     let (mut mode, mut config, mut state, mut programs) = (None, None, None, None);
+    let mut runtime = None;
     let (mut degraded, mut pool) = (Degraded::Refuse, Pool::default());
     while let Some(argument) = arguments.next() {
         let mut value = |flag| arguments.next().ok_or(ArgumentError::NoValue(flag));
@@ -67,6 +70,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments,
             Some("--mode") => mode = Some(read("--mode", value("--mode")?, mode_named)?),
             Some("--config") => config = Some(value("--config")?),
             Some("--state-dir") => state = Some(PathBuf::from(value("--state-dir")?)),
+            Some("--runtime-dir") => runtime = Some(PathBuf::from(value("--runtime-dir")?)),
             Some("--program-dir") => programs = Some(PathBuf::from(value("--program-dir")?)),
             Some("--pool") => pool = read("--pool", value("--pool")?, pool_named)?,
             Some("--allow-degraded") => degraded = Degraded::Allow,
@@ -77,6 +81,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments,
         mode: mode.ok_or(ArgumentError::Missing("--mode"))?,
         config: config.ok_or(ArgumentError::Missing("--config"))?,
         state_directory: state.ok_or(ArgumentError::Missing("--state-dir"))?,
+        runtime_directory: runtime,
         program_directory: programs.ok_or(ArgumentError::Missing("--program-dir"))?,
         degraded,
         pool,
@@ -113,9 +118,10 @@ mod tests {
 
     #[test]
     fn reads_all_flags() {
-        let all = [&GOOD[..], &["--allow-degraded", "--pool", "5000:20"]].concat();
+        let all = [&GOOD[..], &["--allow-degraded", "--runtime-dir", "/r", "--pool", "5000:20"]].concat();
         let arguments = parsed(&all).unwrap();
         assert_eq!((arguments.mode, arguments.degraded), (Mode::User, Degraded::Allow));
+        assert_eq!(arguments.runtime_directory, Some("/r".into()));
         assert_eq!(arguments.pool, Pool::new(5000, 20).unwrap());
     }
 

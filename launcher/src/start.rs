@@ -117,6 +117,7 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     let compiler = Compiler {
         program_directory: arguments.program_directory.clone(),
         state_directory: arguments.state_directory.clone(),
+        runtime_directory: arguments.runtime_directory.clone(),
         mode: arguments.mode,
         config: arguments.config.clone(),
     };

@@ -107,6 +107,7 @@ fn check_servers(
         let policy = choose_policy(document, policies, input, findings);
         servers.extend(server::check(document, name, policy, input, findings));
     }
+    visible::keep_apart(&servers, findings);
     servers
 }
 

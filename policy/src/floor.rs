@@ -32,6 +32,8 @@ pub struct Own {
     pub config: Option<String>,
     /// The directory of tokens, credentials and the servers' state.
     pub state_directory: String,
+    /// Directories of sockets, over which servers are started and called, and of other instances' state.
+    pub other_directories: Vec<String>,
     /// The directory of the programs.
     pub program_directory: String,
     /// Home directories of people.
@@ -58,7 +60,7 @@ const SYSTEM_STATE: [&str; 4] = ["/var/spool/cron", "/var/lib/dpkg", "/var/lib/r
 /// Directories of the sandbox itself.
 const INSIDE: [&str; 2] = ["/state", "/opt/only1mcp"];
 /// Secrets in a home directory.
-const HOME_SECRETS: [&str; 17] = [
+const HOME_SECRETS: [&str; 23] = [
     ".ssh",
     ".gnupg",
     ".aws",
@@ -76,6 +78,12 @@ const HOME_SECRETS: [&str; 17] = [
     ".config/google-chrome",
     ".local/share/keyrings",
     ".config/only1mcp",
+    ".local/state/only1mcp",
+    ".claude",
+    ".claude.json",
+    ".codex",
+    ".cursor",
+    ".gemini",
 ];
 /// Directories of a home that hold secrets among other things.
 const HOME_WIDE: [&str; 5] = [".config", ".local", ".local/share", ".local/state", ".cache"];
@@ -83,7 +91,9 @@ const HOME_WIDE: [&str; 5] = [".config", ".local", ".local/share", ".local/state
 const HOME_STARTERS: [&str; 6] =
     [".config/autostart", ".config/systemd", ".config/fish", ".local/bin", "bin", ".vscode"];
 /// Files that a shell, an editor or a tool obeys, wherever they stand.
-pub const OBEYED: [&str; 22] = [
+pub const OBEYED: [&str; 33] = [
+    // Whole: with a file `commondir` in it git obeys a configuration that lies anywhere else.
+    ".git",
     ".bashrc",
     ".bash_profile",
     ".bash_login",
@@ -106,10 +116,17 @@ pub const OBEYED: [&str; 22] = [
     ".idea",
     ".envrc",
     ".mcp.json",
+    ".zlogout",
+    ".login",
+    ".xprofile",
+    ".husky",
+    ".pre-commit-config.yaml",
+    ".cursor",
+    ".claude",
+    ".claude.json",
+    ".gemini",
+    ".codex",
 ];
-/// What git obeys inside its directory.
-pub const GIT_OBEYED: [&str; 3] = ["hooks", "config", "modules"];
-
 /// Why this path cannot be granted, if it cannot. `path` has no symbolic links in it.
 #[must_use]
 pub fn refuse(path: &str, access: Access, own: &Own) -> Option<Refusal> {
@@ -144,6 +161,9 @@ fn refuse_own(path: &str, access: Access, own: &Own) -> Option<Refusal> {
             "write `state` for the server's own directory, or choose another one",
         );
     }
+    if own.other_directories.iter().any(|other| covers(path, other)) || is_runtime(path) {
+        return refusal("holds the sockets or the state of only1mcp", "choose a directory elsewhere");
+    }
     if own.config.as_deref().is_some_and(|config| is_configuration(path, config)) {
         return refusal("holds the configuration or the policies", "choose a directory elsewhere");
     }
@@ -151,6 +171,12 @@ fn refuse_own(path: &str, access: Access, own: &Own) -> Option<Refusal> {
         return refusal("holds only1mcp's own programs", "choose a directory elsewhere");
     }
     None
+}
+
+/// Whether a path lies in a runtime directory that some user's only1mcp has by default: `/tmp/only1mcp-UID`.
+fn is_runtime(path: &str) -> bool {
+    let rest = path.strip_prefix("/tmp/only1mcp-").and_then(|rest| rest.split('/').next());
+    rest.is_some_and(|uid| !uid.is_empty() && uid.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether a path is the configuration, a policy, or a directory above them. Other directories beside
@@ -164,7 +190,9 @@ fn refuse_system(path: &str, access: Access) -> Option<Refusal> {
     if KERNEL.iter().any(|kernel| covers(path, kernel)) && path != "/var" {
         return refusal("belongs to the kernel or to services", "a server cannot be given it");
     }
-    if is_within(path, "/etc/ssl/private") || is_within(path, "/etc/only1mcp") {
+    let secret = ["/etc/ssl/private", "/etc/only1mcp"].iter().any(|secret| is_within(path, secret));
+    // Where root's only1mcp keeps credentials, whoever's this one is.
+    if secret || covers(path, "/var/lib/only1mcp") {
         return refusal("holds secrets", "use `env: {NAME: {credential: NAME}}` to hand a server a secret");
     }
     if access != Access::Write {
@@ -212,8 +240,7 @@ fn refuse_home(path: &str, home: &str, access: Access) -> Option<Refusal> {
 fn refuse_obeyed(path: &str) -> Option<Refusal> {
     let mut at = path;
     while at != "/" {
-        let git = name(parent(at)) == ".git" && GIT_OBEYED.contains(&name(at));
-        if OBEYED.contains(&name(at)) || git {
+        if OBEYED.contains(&name(at)) {
             return refusal(
                 "is obeyed by shells, editors or git",
                 "grant the directory above; this part stays read-only",
@@ -231,7 +258,8 @@ mod tests {
     fn own() -> Own {
         Own {
             config: Some("/home/ann/cfg/only1mcp/config.yaml".into()),
-            state_directory: "/home/ann/.local/state/only1mcp".into(),
+            state_directory: "/home/ann/state".into(),
+            other_directories: vec!["/home/ann/sockets/run".into()],
             program_directory: "/opt/tools/bin".into(),
             homes: vec!["/home/ann".into(), "/people/bob".into()],
         }
@@ -276,6 +304,9 @@ mod tests {
             "/home/ann/.ssh",
             "/home/ann/.bashrc",
             "/home/ann/p/.git/hooks",
+            "/home/ann/p/.git",
+            "/home/ann/p/.cursor/mcp.json",
+            "/srv/p/.claude",
             "/home/ann/p/.npmrc",
             "/home/ann/bin",
             "/home/ann/.config/autostart",
@@ -302,6 +333,31 @@ mod tests {
     }
 
     #[test]
+    fn y08_no_way_leads_to_the_sockets_or_to_the_state_of_any_instance() {
+        let bad = [
+            "/home/ann/sockets",
+            "/home/ann/sockets/run",
+            "/home/ann/sockets/run/launch.sock",
+            "/home/ann/state/credentials",
+            "/home/ann/.local/state/only1mcp",
+            "/home/ann/.local/state/only1mcp/private/x/run",
+            "/people/bob/.local/state/only1mcp",
+            "/tmp/only1mcp-1000",
+            "/tmp/only1mcp-1000/relay.sock",
+            "/var/lib",
+            "/var/lib/only1mcp/token",
+        ];
+        for path in bad {
+            for access in [Access::Read, Access::Execute, Access::Write] {
+                assert!(refuse(path, access, &own()).is_some(), "{path}");
+            }
+        }
+        for path in ["/home/ann/socket", "/tmp/only1mcp-x", "/tmp/only1mcp-", "/tmp/only1mcp-10x"] {
+            assert_eq!(refuse(path, Access::Write, &own()), None, "{path}");
+        }
+    }
+
+    #[test]
     fn y08_secrets_cannot_even_be_read() {
         let bad = [
             "/",
@@ -317,6 +373,8 @@ mod tests {
             "/home/ann/.ssh/id_ed25519",
             "/home/ann/.config",
             "/home/ann/.config/gh",
+            "/home/ann/.claude/projects",
+            "/home/ann/.codex",
             "/people/bob/.aws",
             "/etc",
             "/etc/only1mcp",

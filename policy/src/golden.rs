@@ -50,6 +50,7 @@ fn run(tree: &Tree, path: &str, config: &str, policies: &[(&str, &str)]) -> (Che
         own: Own {
             config: Some("/etc/only1mcp/config.yaml".into()),
             state_directory: "/var/lib/only1mcp".into(),
+            other_directories: Vec::new(),
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
         },

@@ -2,7 +2,7 @@
 //! obeys on the next occasion, outside any sandbox.
 
 use crate::files::{Entry, FileError, FileKind, Files};
-use crate::floor::{GIT_OBEYED, OBEYED};
+use crate::floor::OBEYED;
 use crate::limits::{PROTECTED_FOUND_MAX, PROTECTED_SCAN_DEPTH_MAX, PROTECTED_SCAN_ENTRIES_MAX};
 use crate::path::{is_within, join, parent};
 use std::collections::{BTreeSet, VecDeque};
@@ -26,8 +26,8 @@ pub struct Protected {
     pub too_deep: bool,
 }
 
-/// Directories that are not searched: large, and nothing in them is obeyed from outside.
-const SKIPPED: [&str; 4] = ["node_modules", "target", "__pycache__", "objects"];
+/// Directories that are not searched but only asked for the names themselves: they are large.
+const SKIPPED: [&str; 3] = ["node_modules", "target", "__pycache__"];
 
 /// Looks for what must stay read-only in `grant`, a directory; what lies higher is looked at first.
 pub fn find(files: &dyn Files, grant: &str) -> Protected {
@@ -46,13 +46,13 @@ pub fn find(files: &dyn Files, grant: &str) -> Protected {
             }
         };
         seen += entries.len();
-        let in_git = directory.ends_with("/.git");
-        let obeyed = if in_git { GIT_OBEYED.as_slice() } else { OBEYED.as_slice() };
         for Entry { name, directory: is_directory } in entries {
             let path = join(&directory, &name);
-            if obeyed.contains(&name.as_str()) {
+            if OBEYED.contains(&name.as_str()) {
                 found.protect(files, grant, path);
-            } else if is_directory && !in_git && !SKIPPED.contains(&name.as_str()) {
+            } else if is_directory && SKIPPED.contains(&name.as_str()) {
+                OBEYED.iter().for_each(|name| found.protect(files, grant, join(&path, name)));
+            } else if is_directory {
                 if depth < PROTECTED_SCAN_DEPTH_MAX {
                     todo.push_back((path, depth + 1));
                 } else {
@@ -102,14 +102,19 @@ mod tests {
             .file("/p/a/.git/config", "")
             .file("/p/a/.git/objects/x", "")
             .dir("/p/a/.vscode")
+            .file("/p/b/.git", "gitdir: /elsewhere")
             .file("/p/node_modules/x/.npmrc", "")
+            .file("/p/target/.git/config", "")
             .link("/p/.bashrc", "/elsewhere");
         let found = find(&tree, "/p");
         assert_eq!(
             found.read_only.iter().map(String::as_str).collect::<Vec<_>>(),
-            ["/p/.npmrc", "/p/a/.git/config", "/p/a/.git/hooks", "/p/a/.vscode"]
+            ["/p/.npmrc", "/p/a/.git", "/p/a/.vscode", "/p/b/.git", "/p/target/.git"]
         );
-        assert_eq!(found.pinned.iter().map(String::as_str).collect::<Vec<_>>(), ["/p/a", "/p/a/.git"]);
+        assert_eq!(
+            found.pinned.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["/p/a", "/p/b", "/p/target"]
+        );
         assert_eq!(found.links.iter().map(String::as_str).collect::<Vec<_>>(), ["/p/.bashrc"]);
         assert!(!found.too_large && !found.too_deep);
     }
@@ -118,10 +123,7 @@ mod tests {
     fn y08_many_files_before_an_obeyed_one_do_not_hide_it() {
         let many = (0..5_001).fold(Tree::new(), |tree, number| tree.plain(&format!("/p/!{number}"), ""));
         let found = find(&many.file("/p/.bashrc", "").file("/p/.git/hooks/x", ""), "/p");
-        assert_eq!(
-            found.read_only.iter().map(String::as_str).collect::<Vec<_>>(),
-            ["/p/.bashrc", "/p/.git/hooks"]
-        );
+        assert_eq!(found.read_only.iter().map(String::as_str).collect::<Vec<_>>(), ["/p/.bashrc", "/p/.git"]);
         assert!(!found.too_large);
     }
 

@@ -262,6 +262,13 @@ impl Root {
         self.links.iter().any(linked) || self.mounts.iter().any(bound) || self.rules.iter().any(other)
     }
 
+    /// Whether a path of the host may be written inside, as far as mounts go.
+    #[must_use]
+    pub fn writes(&self, path: &str) -> bool {
+        let around = self.mounts.iter().filter(|mount| is_within(path, &mount.bind.target));
+        around.max_by_key(|mount| mount.bind.target.len()).is_some_and(|mount| mount.bind.writable)
+    }
+
     /// Puts everything into the order in which it is built: what lies above comes first.
     pub fn sort(&mut self) {
         self.mounts.sort_by(|a, b| a.bind.target.split('/').cmp(b.bind.target.split('/')));

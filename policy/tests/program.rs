@@ -132,6 +132,29 @@ fn exit_codes_tell_usage_and_missing_files_apart() {
 }
 
 #[test]
+fn y08_the_runtime_directory_cannot_be_granted() {
+    let folder = Folder::new("runtime");
+    let (run, other) = (folder.0.join("run"), folder.0.join("other/only1mcp"));
+    fs::create_dir_all(&run).unwrap();
+    fs::create_dir_all(&other).unwrap();
+    for granted in [&run, &other] {
+        let policy = format!("{{extends: native, filesystem: {{read: ['{}']}}}}", granted.display());
+        let config = folder.file(
+            "config.yaml",
+            &format!("servers: [{{id: a, command: only1mcp-probe, policy: {policy}}}]\n"),
+        );
+        for action in ["check", "plan"] {
+            let mut command = folder.command(action, &config);
+            command.arg("--runtime-dir").arg(&run).env("XDG_RUNTIME_DIR", folder.0.join("other"));
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(65));
+            let said = text(&output.stdout) + &text(&output.stderr);
+            assert!(said.contains("it holds the sockets or the state of only1mcp"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn one_policy_file_can_be_checked_by_itself() {
     let folder = Folder::new("single");
     let policy = folder.file("x.yaml", "extends: native\nlimits: {memory: 64MB}\n");

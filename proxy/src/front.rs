@@ -4,7 +4,7 @@
 //!
 //! Reading order: [`http`] (answer one request), [`era`], [`headers`], [`parameters`], [`message`] (what came in),
 //! [`modern`], [`legacy`] (what each family makes of it), [`answer`], [`subscription`], [`session`],
-//! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`] (connections);
+//! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`], [`porch`] (connections);
 //! [`relay`] (the same without HTTP), [`admin`] (for the operator).
 
 pub mod accept;
@@ -21,6 +21,7 @@ pub mod message;
 pub mod modern;
 pub mod origin;
 pub mod parameters;
+pub mod porch;
 pub mod relay;
 pub mod session;
 pub mod subscription;

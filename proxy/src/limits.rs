@@ -14,6 +14,10 @@ pub const READ_BYTES: usize = 16 * 1024;
 pub const JUNK_LINES_MAX: u64 = 1000;
 /// Bytes that may wait for a server that reads slowly.
 pub const OUTBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a text of a server that stand in a log line or a message.
+pub const QUOTED_BYTES_MAX: usize = 200;
+/// Bytes of the reason why a server failed.
+pub const REASON_BYTES_MAX: usize = 2000;
 /// Requests one server may have in its hands.
 pub const PENDING_MAX: usize = 4096;
 /// Requests that may wait while one server starts.
@@ -60,6 +64,14 @@ pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
 pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
 /// How long a server that closed its standard input may go on answering what it has read.
 pub const LAST_ANSWERS_WAIT: Duration = Duration::from_millis(500);
+/// How long we wait for the end of a server that closed its standard output, to learn what it has not read.
+pub const READER_GONE_WAIT: Duration = Duration::from_millis(100);
+/// How often we look meanwhile.
+pub const READER_GONE_POLL: Duration = Duration::from_millis(2);
+/// How long a server whose plan is no longer in force may go on answering what it was asked.
+pub const DRAIN_TIME: Duration = Duration::from_secs(50);
+/// How often we look whether it has.
+pub const DRAIN_POLL: Duration = Duration::from_millis(50);
 /// How long a server may take to end after it was asked to.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long we wait to learn how a server ended, before it is started again: longer than [`STOP_GRACE`], so
@@ -94,6 +106,10 @@ pub const HTTP_HEADER_TIME_MAX: Duration = Duration::from_secs(75);
 pub const HTTP_BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// TCP connections at one time; further ones wait in the kernel's queue.
 pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// TCP connections at one time that have shown no token yet; above it the oldest is closed.
+pub const HTTP_GUESTS_MAX: usize = 256;
+/// How long a connection may be open without having shown a token.
+pub const HTTP_GUEST_TIME_MAX: Duration = Duration::from_secs(10);
 /// Requests of all HTTP clients that may be under way at one time.
 pub const HTTP_REQUESTS_MAX: usize = 2048;
 /// Streams that stay open (`subscriptions/listen`, and GET of a session), all clients together.
@@ -114,6 +130,8 @@ pub const RELAY_REQUESTS_MAX: usize = 256;
 pub const RELAY_LINES_MAX: usize = 256;
 /// How long requests of a relay client may go on after it closed its sending side.
 pub const RELAY_LINGER_MAX: Duration = Duration::from_secs(30);
+/// How long a relay client may read nothing of what is written to it.
+pub const RELAY_WRITE_TIME_MAX: Duration = Duration::from_secs(120);
 /// Connections to the administration socket at one time.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;
 /// How long open connections may go on after the order to stop.

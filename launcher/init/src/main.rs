@@ -37,6 +37,8 @@ pub unsafe extern "C" fn main(count: libc::c_int, arguments: *const *const libc:
     // SAFETY: PR_SET_DUMPABLE takes plain numbers.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
     let waiting = block_forwarded();
+    // SAFETY: takes nothing.
+    let parent = unsafe { libc::getpid() };
     // SAFETY: this process has one thread.
     match unsafe { libc::fork() } {
         -1 => {
@@ -46,7 +48,7 @@ pub unsafe extern "C" fn main(count: libc::c_int, arguments: *const *const libc:
         0 => {
             // SAFETY: `count` is at least 3, so both lie before the null that ends the list.
             let (program, server_arguments) = unsafe { (*arguments.add(1), arguments.add(2)) };
-            become_server(program, server_arguments, &waiting)
+            become_server(program, server_arguments, &waiting, parent)
         }
         server => {
             SERVER.store(server, Ordering::Relaxed);
@@ -75,7 +77,16 @@ fn become_server(
     program: *const libc::c_char,
     arguments: *const *const libc::c_char,
     mask: &libc::sigset_t,
+    parent: libc::pid_t,
 ) -> libc::c_int {
+    // Without a pid namespace nothing else ends the server when its PID 1 is killed.
+    // SAFETY: plain numbers.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        if libc::getppid() != parent {
+            return CANNOT_START;
+        }
+    }
     // SAFETY: both pointers come from our own arguments and end as `execve` wants them; `environ` is
     // the C library's and nobody changes it.
     unsafe {

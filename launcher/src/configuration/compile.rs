@@ -23,6 +23,8 @@ pub struct Compiler {
     pub program_directory: PathBuf,
     /// Where servers' directories and secrets are; no policy can grant them.
     pub state_directory: PathBuf,
+    /// Where the supervisor's sockets are; no policy can grant them either.
+    pub runtime_directory: Option<PathBuf>,
     /// How the launcher runs.
     pub mode: Mode,
     /// The configuration, as it takes it.
@@ -43,24 +45,26 @@ pub struct Compilation {
 }
 
 impl Compiler {
+    #[expect(clippy::disallowed_methods, reason = "the one program the launcher starts outside a sandbox")]
+    fn command(&self) -> Command {
+        // Its environment is the launcher's own, which `${VAR}` and the search for programs read.
+        let mut command = Command::new(self.program_directory.join("only1mcp-compile"));
+        command.args(["plan", "--mode", self.mode.phrase(), "--config"]).arg(&self.config);
+        command.arg("--program-dir").arg(&self.program_directory);
+        command.arg("--state-dir").arg(&self.state_directory);
+        if let Some(runtime) = &self.runtime_directory {
+            command.arg("--runtime-dir").arg(runtime);
+        }
+        command
+    }
+
     /// Starts the compiler.
     ///
     /// # Errors
     /// [`ConfigurationError::Run`].
-    #[expect(clippy::disallowed_methods, reason = "the one program the launcher starts outside a sandbox")]
     pub fn start(&self) -> Result<Compilation, ConfigurationError> {
-        // Its environment is the launcher's own, which `${VAR}` and the search for programs read.
-        let mut child = Command::new(self.program_directory.join("only1mcp-compile"))
-            .args(["plan", "--mode", self.mode.phrase(), "--config"])
-            .arg(&self.config)
-            .arg("--program-dir")
-            .arg(&self.program_directory)
-            .arg("--state-dir")
-            .arg(&self.state_directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            self.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         for stream in
             [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)].into_iter().flatten()
@@ -145,4 +149,25 @@ fn drain<R: Read>(stream: &mut Option<R>, into: &mut Vec<u8>, most: usize) -> Re
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn y08_the_compiler_is_told_every_directory_that_no_policy_can_grant() {
+        let compiler = Compiler {
+            program_directory: "/p".into(),
+            state_directory: "/s".into(),
+            runtime_directory: Some("/r".into()),
+            mode: Mode::User,
+            config: "builtin".into(),
+        };
+        let command = compiler.command();
+        let words: Vec<&str> = command.get_args().filter_map(|word| word.to_str()).collect();
+        for pair in [["--program-dir", "/p"], ["--state-dir", "/s"], ["--runtime-dir", "/r"]] {
+            assert!(words.windows(2).any(|two| two == pair), "{words:?}");
+        }
+    }
 }

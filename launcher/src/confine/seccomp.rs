@@ -42,7 +42,7 @@ const ABSENT: [libc::c_long; 12] = [
 const NEVER_WITHOUT_NAMESPACES: [libc::c_long; 2] = [libc::SYS_socket, libc::SYS_inotify_add_watch];
 
 /// What `only1mcp-init` and the loader need to start the server, whatever the plan lists.
-const NEEDED_BY_INIT: [libc::c_long; 31] = [
+const NEEDED_BY_INIT: [libc::c_long; 33] = [
     libc::SYS_access,
     libc::SYS_arch_prctl,
     libc::SYS_brk,
@@ -53,6 +53,8 @@ const NEEDED_BY_INIT: [libc::c_long; 31] = [
     libc::SYS_exit_group,
     libc::SYS_fcntl,
     libc::SYS_fstat,
+    libc::SYS_getpid,
+    libc::SYS_getppid,
     libc::SYS_getrandom,
     libc::SYS_kill,
     libc::SYS_mmap,

@@ -69,10 +69,14 @@ impl<'a> Places<'a> {
         below(&nearest.target, inside).map(|rest| format!("{}{rest}", nearest.source))
     }
 
-    /// A path of the server's own directory, of `/tmp`, or of our programs.
+    /// A path of the server's own directory, of `/tmp`, or of our programs. What the policy binds lies
+    /// where it is, below `/tmp` too.
     fn own(&self, path: &str) -> Option<String> {
+        let bound = || self.plan.binds.iter().any(|bind| below(&bind.target, path).is_some());
         match (self.isolation, below("/tmp", path)) {
-            (Isolation::LandlockOnly, Some(rest)) => Some(format!("{}/{SCRATCH}{rest}", self.state)),
+            (Isolation::LandlockOnly, Some(rest)) if !bound() => {
+                Some(format!("{}/{SCRATCH}{rest}", self.state))
+            }
             _ => {
                 let own = ["/opt/only1mcp", STATE_DIRECTORY];
                 own.iter().any(|own| below(own, path).is_some()).then(|| self.found(path)).flatten()
@@ -140,6 +144,15 @@ mod tests {
         for only_inside in ["/etc/passwd", "/proc", "/usrx"] {
             assert_eq!(places.found(only_inside), None);
         }
+    }
+
+    #[test]
+    fn what_the_policy_binds_below_tmp_is_not_the_servers_own() {
+        let (mut plan, state, init) = (plan(), bind("/s", "/state"), bind("/p/init", INIT_INSIDE));
+        plan.binds.push(bind("/tmp/app", "/tmp/app"));
+        let places = Places::new(Isolation::LandlockOnly, &plan, &state, &init);
+        assert_eq!(places.argument("/tmp/app/run.py"), "/tmp/app/run.py");
+        assert_eq!(places.argument("/tmp/apple"), "/s/.tmp/apple");
     }
 
     #[test]

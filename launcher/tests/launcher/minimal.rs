@@ -95,3 +95,16 @@ fn a_stubborn_server_and_its_grandchildren_are_killed() {
     assert_eq!(neighbour.hear(), "unharmed");
     eventually("only the neighbour is left", || launcher.children() == 1);
 }
+
+#[test]
+fn a_stubborn_server_does_not_outlive_a_launcher_that_is_killed() {
+    let marker = marker("orphaned");
+    let script = format!("trap '' TERM HUP INT; echo up; exec -a {marker} sleep 1000");
+    let mut launcher = minimal(vec![plan("stubborn", "/usr/bin/bash", &["bash", "-c", &script])]);
+    let mut proxy = launcher.proxy();
+    assert_eq!(proxy.spawn("stubborn").unwrap().hear(), "up");
+    eventually("it runs", || alive(&marker) == 1);
+    launcher.process.kill().unwrap();
+    launcher.process.wait().unwrap();
+    eventually("nothing is left", || alive(&marker) == 0);
+}

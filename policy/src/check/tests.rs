@@ -45,6 +45,7 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
         own: Own {
             config: Some("/etc/only1mcp/config.yaml".into()),
             state_directory: "/var/lib/only1mcp".into(),
+            other_directories: Vec::new(),
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
         },
@@ -198,11 +199,11 @@ fn y08_obeyed_files_in_a_writable_directory_are_mounted_read_only_above_it() {
         said(&run)
     );
     let writable = |path: &str| binds(&run).iter().find(|bind| bind.target == path).unwrap().writable;
-    assert!(writable("/data/out") && writable("/data/out/.git"));
-    assert!(!writable("/data/out/.git/config") && !writable("/data/out/.git/hooks"));
+    assert!(writable("/data/out") && !writable("/data/out/.git"));
+    assert!(binds(&run).iter().all(|bind| !bind.target.starts_with("/data/out/.git/")));
     let order: Vec<String> = binds(&run).into_iter().map(|bind| bind.target).collect();
     let at = |path: &str| order.iter().position(|target| target == path).unwrap();
-    assert!(at("/data/out") < at("/data/out/.git") && at("/data/out/.git") < at("/data/out/.git/hooks"));
+    assert!(at("/data/out") < at("/data/out/.git"));
 }
 
 #[test]
@@ -217,12 +218,74 @@ fn y08_a_server_cannot_fill_its_directory_until_nothing_in_it_is_protected() {
 }
 
 #[test]
+fn y08_a_way_to_an_obeyed_file_does_not_make_a_program_writable() {
+    let tree = host()
+        .file("/data/out/app/run.js", "#!/usr/bin/node\n")
+        .plain("/data/out/app/package.json", "{}")
+        .plain("/data/out/app/sub/.npmrc", "")
+        .plain("/data/out/kept/sub/.npmrc", "");
+    let policy = "extends: node\nfilesystem: {read: [/data/out/kept], write: [/data/out]}\n";
+    let run =
+        run_on(&tree, "servers: [{id: a, command: /data/out/app/run.js, policy: p}]\n", &[("p", policy)]);
+    for bind in binds(&run).iter().filter(|bind| bind.target.starts_with("/data/out/")) {
+        assert!(!bind.writable, "{}", bind.target);
+    }
+    assert!(binds(&run).iter().any(|bind| bind.target == "/data/out/app" && bind.executable));
+}
+
+#[test]
+fn y08_what_a_server_can_make_for_git_to_obey_is_warned_of() {
+    let warned = |path: &str| {
+        let run = with_policy(&format!("extends: node\nfilesystem: {{write: [{path}]}}\n"));
+        said(&run).contains("the server can make a .git in")
+    };
+    assert!(warned("/data/in") && !warned("/data/out"));
+}
+
+#[test]
 fn y08_what_cannot_be_searched_is_mounted_read_only() {
     let tree = host().plain("/data/out/shut/.git/config", "").closed("/data/out/shut");
     let policy = "extends: node\nfilesystem: {write: [/data/out]}\n";
     let run = run_on(&tree, "servers: [{id: a, command: node, policy: p}]\n", &[("p", policy)]);
     assert!(said(&run).contains("/data/out/shut cannot be looked into"), "{}", said(&run));
     assert!(binds(&run).iter().any(|bind| bind.target == "/data/out/shut" && !bind.writable));
+}
+
+/// What is said about `a`, which may write `path`, beside `b` with these keys.
+fn beside(path: &str, keys: &str) -> Run {
+    let tree =
+        host().file("/app/bin/run.js", "#!/usr/bin/node\n").plain("/app/bin/main.js", "").dir("/app/log");
+    let a = format!("{{id: a, command: node, policy: {{extends: node, filesystem: {{write: [{path}]}}}}}}");
+    run_on(&tree, &format!("servers:\n- {a}\n- {{id: b, {keys}}}\n"), &[])
+}
+
+#[test]
+fn y08_no_server_may_write_the_program_of_another() {
+    let granted = "policy: {extends: node, filesystem: {read: [/app/bin]}}";
+    let executable = "policy: {extends: node, filesystem: {execute: [/app/bin]}}";
+    for (path, keys) in [
+        ("/app", "command: /app/bin/run.js, policy: node".to_owned()),
+        ("/app/bin", "command: /app/bin/run.js, policy: node".to_owned()),
+        ("/app/bin/run.js", "command: /app/bin/run.js, policy: node".to_owned()),
+        ("/app/bin", format!("command: node, {executable}")),
+        ("/app/bin/main.js", format!("command: node, {executable}")),
+    ] {
+        let run = beside(path, &keys);
+        let text = said(&run);
+        assert!(
+            text.contains("error: config.yaml:2:") && text.contains("`b` executes /app/bin"),
+            "{path}: {text}"
+        );
+    }
+    let script = beside("/app/bin", &format!("command: node, args: [/app/bin/main.js], {granted}"));
+    assert!(said(&script).contains("`a` may write /app/bin/main.js, which `b` is started with"));
+    assert!(!said(&beside("/app/log", "command: /app/bin/run.js, policy: node")).contains("`b`"));
+}
+
+#[test]
+fn servers_may_share_what_both_write() {
+    let shared = "command: node, args: [/app/log], policy: {extends: node, filesystem: {write: [/app/log]}}";
+    assert!(!said(&beside("/app/log", shared)).contains("`b`"));
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! What a server sees: the runtime root, its program, the paths its policy grants.
 
 use super::Input;
+use super::server::Server;
 use crate::files::FileKind;
 use crate::finding::{Findings, Place, Spot};
 use crate::floor::Access;
-use crate::path::{follow, form_error, is_within};
-use crate::policy::Policy;
+use crate::path::{follow, form_error, is_within, join};
+use crate::policy::{Grant, Policy};
 use crate::protected;
 use crate::resolve::Resolution;
 use crate::root::{Root, Use, Variant};
+use only1mcp_wire::Mode;
 
 /// The root of a server: the table, and what its profile, program and policy add.
 pub fn root(
@@ -88,7 +90,11 @@ fn warn_program_within(grant: &str, resolution: &Resolution, place: &Place, find
 fn protect(root: &mut Root, grant: &str, place: &Place, input: &Input<'_>, findings: &mut Findings) {
     let found = protected::find(input.files, grant);
     let mut pin = |path: &str, usage, reason| {
-        if let Ok(status) = input.files.status(path) {
+        // Below a program or a path that is only granted for reading all is read-only already; a mount
+        // here would take that away.
+        if root.writes(path)
+            && let Ok(status) = input.files.status(path)
+        {
             root.pin(path, path, status, usage, reason);
         }
     };
@@ -111,6 +117,15 @@ fn protect(root: &mut Root, grant: &str, place: &Place, input: &Input<'_>, findi
         let message = format!("stays read-only below {grant}: {}", list.join(", "));
         findings.note(place, message, "shells, editors and git obey these; new ones can still be made");
     }
+    // A git that runs as another user than the server does not trust what the server has made.
+    let trusted = matches!(input.mode, Mode::User | Mode::Minimal);
+    if trusted && input.files.status(&join(grant, ".git")).is_err() {
+        findings.warning(
+            place,
+            format!("the server can make a .git in {grant}, and git obeys what is in it"),
+            "do not use git in there, nor a prompt or an editor that does, or make it a repository first",
+        );
+    }
     for link in &found.links {
         let message = format!("{link} is a symbolic link and cannot be kept read-only");
         findings.warning(place, message, "replace the link by the file, or grant another directory");
@@ -128,6 +143,48 @@ fn protect(root: &mut Root, grant: &str, place: &Place, input: &Input<'_>, findi
             place,
             format!("{grant} is too deep to be searched whole for files that must stay read-only"),
             "grant a smaller directory, made for this server",
+        );
+    }
+}
+
+/// Whoever writes the program of another server becomes that server at its next start, with its files and
+/// credentials.
+pub fn keep_apart(servers: &[Server], findings: &mut Findings) {
+    for writer in servers {
+        let writable = writer.policy.grants.iter().filter(|grant| grant.access == Access::Write);
+        for (grant, other) in writable.flat_map(|grant| servers.iter().map(move |other| (grant, other))) {
+            if other.name != writer.name {
+                keep_program(grant, writer, other, findings);
+            }
+        }
+    }
+}
+
+fn keep_program(grant: &Grant, writer: &Server, other: &Server, findings: &mut Findings) {
+    let meets = |path: &str| is_within(path, &grant.path) || is_within(&grant.path, path);
+    let needs = other.resolution.needs.iter().map(|need| need.source.as_str());
+    let executable = other.policy.grants.iter().filter(|other| other.access == Access::Execute);
+    if let Some(path) = needs.chain(executable.map(|other| other.path.as_str())).find(|path| meets(path)) {
+        findings.error(
+            &grant.place,
+            format!(
+                "{} cannot be written by `{}`: `{}` executes {path}",
+                grant.path, writer.name, other.name
+            ),
+            "keep what is written apart from what is executed, by whichever server",
+        );
+        return;
+    }
+    // Scripts for an interpreter, most often; but it may be data that they share.
+    let named = other.arguments.iter().skip(1).chain([&other.working_directory]);
+    let only_read = |path: &&String| {
+        other.policy.grants.iter().any(|own| own.access != Access::Write && is_within(path, &own.path))
+    };
+    if let Some(path) = named.filter(only_read).find(|path| is_within(path, &grant.path)) {
+        findings.warning(
+            &grant.place,
+            format!("`{}` may write {path}, which `{}` is started with", writer.name, other.name),
+            format!("keep them apart if {path} is or holds a program"),
         );
     }
 }

@@ -21,6 +21,7 @@ fn own() -> Own {
     Own {
         config: Some("/home/ann/.config/only1mcp/config.yaml".into()),
         state_directory: "/home/ann/.local/state/only1mcp".into(),
+        other_directories: Vec::new(),
         program_directory: "/prog".into(),
         homes: vec!["/home/ann".into()],
     }

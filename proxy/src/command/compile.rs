@@ -42,7 +42,7 @@ impl Task {
     }
 }
 
-/// A command that runs `task` on `config`, its output captured. Mode and state directory decide what no
+/// A command that runs `task` on `config`, its output captured. Mode and directories decide what no
 /// server may be granted.
 ///
 /// # Errors
@@ -57,6 +57,7 @@ pub fn command(
     command.arg(task.word()).arg("--config").arg(config.as_argument());
     command.arg("--program-dir").arg(programs.directory());
     command.arg("--state-dir").arg(&directories.state);
+    command.arg("--runtime-dir").arg(&directories.runtime);
     command.arg("--mode").arg(directories.mode.as_str());
     command.stdin(Stdio::null());
     Ok(command)

@@ -173,6 +173,7 @@ fn workers(
     launcher.argument("--mode", mode.as_str());
     launcher.argument("--config", config.as_argument());
     launcher.argument("--state-dir", &directories.state);
+    launcher.argument("--runtime-dir", &directories.runtime);
     launcher.argument("--program-dir", program_dir);
     if arguments.allow_degraded {
         launcher.flag("--allow-degraded");

@@ -4,10 +4,12 @@
 use crate::core::listing::{Item, Lists, array};
 use crate::core::member::Member;
 use crate::core::resources::Uris;
+use crate::limits::QUOTED_BYTES_MAX;
 use crate::mcp::error::RpcError;
 use crate::mcp::method::Method;
 use crate::mcp::names::{aggregate_name, nearest};
 use crate::mcp::object::{Keys, Object, quote};
+use crate::servers::era::cut;
 use only1mcp_wire::ServerName;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -125,11 +127,15 @@ impl Names {
         let mut names = Self::default();
         let mut entries = Vec::new();
         for (index, (server, lists)) in servers.iter().enumerate() {
+            let mut warned = false;
             for item in pick(lists) {
                 let name = aggregate_name(server, &item.key, characters_max);
                 let target = Target { index, name: item.key.clone() };
                 if names.targets.contains_key(&name) {
-                    tracing::warn!(server, tool = item.key, "its server lists it twice; the first is kept");
+                    if !std::mem::replace(&mut warned, true) {
+                        let tool = cut(&item.key, QUOTED_BYTES_MAX);
+                        tracing::warn!(server, tool, "its server lists it twice; the first is kept");
+                    }
                     continue;
                 }
                 entries.push(with_member(&mend(index, &item.raw), "name", &name));

@@ -2,12 +2,12 @@
 
 use crate::core::gate;
 use crate::exchange::{Era, List};
-use crate::limits::{LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX};
+use crate::limits::{LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX, QUOTED_BYTES_MAX};
 use crate::mcp::method::Method;
 use crate::mcp::normalise;
 use crate::mcp::object::{Keys, Object, elements, quote};
 use crate::mcp::request::Asked;
-use crate::servers::era::Offers;
+use crate::servers::era::{Offers, cut};
 use crate::servers::pending::ReplyKind;
 use crate::servers::server::{Answered, Server};
 use only1mcp_policy::view::ToolRules;
@@ -182,7 +182,8 @@ pub async fn fetch(server: &Server, offers: &Offers, which: Which, before: &List
         match if offered { fetch_one(server, method).await } else { Ok(Vec::new()) } {
             Ok(items) => *into = items,
             Err(reason) => {
-                tracing::warn!(server = %server.name, ?method, %reason, "a list could not be fetched");
+                let reason = cut(&reason, QUOTED_BYTES_MAX);
+                tracing::warn!(server = %server.name, ?method, reason, "a list could not be fetched");
                 failed = failed.and(list.into());
             }
         }

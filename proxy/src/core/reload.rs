@@ -38,7 +38,8 @@ impl Core {
                 .filter_map(|view| kept(view).or_else(|| self.begin(view, members)))
                 .collect();
             for gone in members.iter().filter(|member| !next.iter().any(|other| Arc::ptr_eq(other, member))) {
-                gone.server.stop();
+                let server = gone.server.clone();
+                tokio::spawn(async move { server.retire().await });
                 changed.push(gone.name().clone());
             }
             next

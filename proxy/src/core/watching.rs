@@ -3,11 +3,13 @@
 
 use crate::core::listing;
 use crate::exchange::Era;
-use crate::limits::{LISTEN_AGAIN_WAIT, LISTEN_OVERLAP, LISTEN_TIME_MAX, SUBSCRIPTIONS_MAX};
+use crate::limits::{
+    LISTEN_AGAIN_WAIT, LISTEN_OVERLAP, LISTEN_TIME_MAX, QUOTED_BYTES_MAX, SUBSCRIPTIONS_MAX,
+};
 use crate::mcp::object::quote;
 use crate::mcp::request::{message, modern_meta};
 use crate::servers::connection::{Call, Connection, OnDrop};
-use crate::servers::era::Facts;
+use crate::servers::era::{Facts, cut};
 use crate::servers::pending::ReplyKind;
 use crate::servers::server::{Ready, Server};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +114,7 @@ impl Watching {
         for uri in self.uris() {
             let params = format!("{{\"uri\":{}}}", quote(&uri));
             if let Err(reason) = listing::ask(server, "resources/subscribe", Some(&params)).await {
+                let reason = cut(&reason, QUOTED_BYTES_MAX);
                 tracing::warn!(server = %server.name, uri, reason, "a resource could not be watched again");
             }
         }
@@ -134,6 +137,7 @@ impl Watching {
                 () = self.changed.notified() => {}
                 ended = current => match ended {
                     Ok(Ended::Refused(reason)) => {
+                        let reason = cut(&reason, QUOTED_BYTES_MAX);
                         tracing::info!(server = %server.name, reason, "it does not announce changes");
                         return;
                     }

@@ -1,8 +1,10 @@
 //! Takes connections: TCP for clients, Unix for the relay and the operator. A place is taken before
-//! a connection is accepted, so that what we cannot serve waits in the kernel's queue.
+//! a connection is accepted, so that what we cannot serve waits in the kernel's queue; who is not known
+//! yet gives it back, and waits on the porch.
 
 use super::Front;
 use super::identity::Peer;
+use super::porch::{Guest, Porch};
 use crate::exchange::Exchange;
 use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADER_TIME_MAX, HTTP_HEADERS_MAX};
 use axum::Router;
@@ -32,6 +34,7 @@ pub async fn tcp<E: Exchange>(
     tasks: TaskTracker,
 ) {
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
+    let porch = Arc::new(Porch::default());
     let stop = front.stop.clone();
     while let Some((place, (stream, remote))) =
         next(&places, &stop, |context| listener.poll_accept(context)).await
@@ -39,10 +42,21 @@ pub async fn tcp<E: Exchange>(
         let (Ok(()), Ok(local)) = (stream.set_nodelay(true), stream.local_addr()) else { continue };
         let peer = front.identity.peer(remote, local);
         let (router, stop) = (router.clone(), stop.clone());
-        tasks.spawn(async move {
-            let _place = place;
-            http(stream, router, Some(peer), stop).await;
-        });
+        if front.identity.is_own(&peer) {
+            tasks.spawn(async move {
+                let _place = place;
+                http(stream, router, Visitor { peer: Some(peer), guest: None }, stop).await;
+            });
+        } else {
+            let guest = porch.enter(Arc::clone(&places));
+            tasks.spawn(async move {
+                let visitor = Visitor { peer: Some(peer), guest: Some(Arc::clone(&guest)) };
+                tokio::select! {
+                    () = http(stream, router, visitor, stop) => {}
+                    () = guest.sent_away() => {}
+                }
+            });
+        }
     }
 }
 
@@ -126,16 +140,28 @@ async fn next<T>(
     .await?
 }
 
+/// What requests are told of the connection they come on.
+#[derive(Clone, Debug, Default)]
+pub struct Visitor {
+    /// Whose it is; only over TCP.
+    pub peer: Option<Peer>,
+    /// Whom its first request with a token lets in; only if it did not come in already.
+    pub guest: Option<Arc<Guest>>,
+}
+
 /// Serves HTTP/1.1 on one connection. When the proxy stops, the request under way is still answered.
 pub async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
-    peer: Option<Peer>,
+    visitor: Visitor,
     stop: CancellationToken,
 ) {
     let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
-        if let Some(peer) = peer {
+        if let Some(peer) = visitor.peer {
             request.extensions_mut().insert(peer);
+        }
+        if let Some(guest) = &visitor.guest {
+            request.extensions_mut().insert(Arc::clone(guest));
         }
         router.clone().oneshot(request.map(Body::new))
     });

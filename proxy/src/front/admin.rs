@@ -1,6 +1,6 @@
 //! What the operator may ask over the administration socket: HTTP, one question so far.
 
-use super::accept::{self, LocalDoor};
+use super::accept::{self, LocalDoor, Visitor};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -14,5 +14,6 @@ pub fn router<S: Serialize>(status: impl Fn() -> S + Clone + Send + Sync + 'stat
 /// Serves the administration socket until the proxy stops.
 pub async fn serve(door: LocalDoor, router: Router) {
     let stop = door.stop.clone();
-    accept::unix(door, move |stream| accept::http(stream, router.clone(), None, stop.clone())).await;
+    accept::unix(door, move |stream| accept::http(stream, router.clone(), Visitor::default(), stop.clone()))
+        .await;
 }

@@ -5,6 +5,7 @@ use super::error::Fault;
 use super::headers;
 use super::identity::Peer;
 use super::message::{self, Message};
+use super::porch::Guest;
 use super::{Front, legacy, modern, origin};
 use crate::exchange::{Endpoint, Era, Exchange, Principal};
 use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, HTTP_BODY_TIME_MAX};
@@ -60,6 +61,9 @@ async fn answer<E: Exchange>(
     let (parts, body) = request.into_parts();
     origin::check(&parts.headers, peer.local.ip())?;
     let principal = front.identity.principal(peer, &parts.headers)?;
+    if let Some(guest) = parts.extensions.get::<Arc<Guest>>() {
+        guest.admit()?;
+    }
     let who = (endpoint(front, server)?, principal);
     if parts.method == Method::POST {
         headers::content_type(&parts.headers)?;

@@ -96,12 +96,17 @@ impl Identity {
         Peer { local, uid }
     }
 
+    /// Whether this is a process of our own user that needs no token.
+    pub fn is_own(&self, peer: &Peer) -> bool {
+        matches!(self.trust, Trust::OwnUser(_)) && peer.uid == Some(self.own_uid)
+    }
+
     /// Who sent a request.
     ///
     /// # Errors
     /// 401 that says where the token is.
     pub fn principal(&self, peer: &Peer, headers: &HeaderMap) -> Result<Principal, Fault> {
-        if matches!(self.trust, Trust::OwnUser(_)) && peer.uid == Some(self.own_uid) {
+        if self.is_own(peer) {
             return Ok(Principal::LocalUser(self.own_uid));
         }
         match bearer(headers) {

@@ -9,7 +9,9 @@ use super::message::{self, Message, Notification};
 use super::subscription::{self, Filter, Resources};
 use super::{Front, frame, modern};
 use crate::exchange::{Caller, Endpoint, Exchange, Principal};
-use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, RELAY_LINES_MAX, RELAY_LINGER_MAX, RELAY_REQUESTS_MAX};
+use crate::limits::{
+    CLIENT_MESSAGE_BYTES_MAX, RELAY_LINES_MAX, RELAY_LINGER_MAX, RELAY_REQUESTS_MAX, RELAY_WRITE_TIME_MAX,
+};
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +46,7 @@ pub async fn client<E: Exchange>(front: Arc<Front<E>>, stream: UnixStream, princ
     let _ = stop.run_until_cancelled(connection.read(BufReader::new(reader))).await;
     connection.finish().await;
     drop(connection);
-    // Ends when all senders are gone, or at once if the client does not read.
+    // Ends when all senders are gone, or when the client has read nothing for too long.
     let _ = writing.await;
 }
 
@@ -56,7 +58,8 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<
             let Ok(more) = waiting.try_recv() else { break };
             out.extend_from_slice(&frame::line(&more));
         }
-        if writer.write_all(&out).await.is_err() {
+        let written = tokio::time::timeout(RELAY_WRITE_TIME_MAX, writer.write_all(&out)).await;
+        if !matches!(written, Ok(Ok(()))) {
             return;
         }
     }

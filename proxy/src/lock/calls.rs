@@ -124,10 +124,12 @@ fn allowed() -> Result<Rules, CallsError> {
         (libc::SYS_socket, 0, SeccompCmpOp::Eq, bits(libc::AF_UNIX)),
         (libc::SYS_socketpair, 0, SeccompCmpOp::Eq, bits(libc::AF_UNIX)),
         (libc::SYS_ioctl, 1, SeccompCmpOp::Eq, libc::FIONBIO),
+        // What of a server's standard input was not read when it ended.
+        (libc::SYS_ioctl, 1, SeccompCmpOp::Eq, libc::FIONREAD),
         (libc::SYS_prctl, 0, SeccompCmpOp::Eq, bits(libc::PR_SET_NAME)),
         (libc::SYS_tgkill, 0, SeccompCmpOp::Eq, own),
     ] {
-        rules.insert(call, vec![one(argument, operator, value)?]);
+        rules.entry(call).or_default().push(one(argument, operator, value)?);
     }
     Ok(rules)
 }
@@ -175,10 +177,12 @@ fn forbidden() -> Result<Rules, CallsError> {
     for (call, argument, operator, value) in [
         (libc::SYS_clone, 0, SeccompCmpOp::MaskedEq(bits(libc::CLONE_THREAD)), 0),
         (libc::SYS_socket, 0, SeccompCmpOp::Ne, bits(libc::AF_UNIX)),
+        // The limits of another process.
+        (libc::SYS_prlimit64, 0, SeccompCmpOp::Ne, 0),
         (libc::SYS_mmap, 2, SeccompCmpOp::MaskedEq(bits(libc::PROT_EXEC)), bits(libc::PROT_EXEC)),
         (libc::SYS_mprotect, 2, SeccompCmpOp::MaskedEq(bits(libc::PROT_EXEC)), bits(libc::PROT_EXEC)),
     ] {
-        rules.insert(call, vec![one(argument, operator, value)?]);
+        rules.entry(call).or_default().push(one(argument, operator, value)?);
     }
     Ok(rules)
 }
@@ -230,6 +234,8 @@ mod tests {
     #[test]
     fn the_filters_alone_stop_what_they_should() {
         let restricted = std::thread::spawn(|| {
+            let (reader, _writer) = nix::unistd::pipe().unwrap();
+            let parent = rustix::process::getppid();
             restrict().unwrap();
             let family = |family| socket(family, SockType::Stream, SockFlag::empty(), None).map(drop);
             (
@@ -239,13 +245,22 @@ mod tests {
                 std::fs::File::open("/etc/passwd").map_err(|error| error.raw_os_error()).map(drop),
                 socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty()).map(drop),
                 nix::unistd::setpgid(nix::unistd::Pid::this(), nix::unistd::Pid::this()),
+                rustix::io::ioctl_fionread(&reader),
+                [None, parent].map(|whose| {
+                    let as_it_is = rustix::process::Rlimit { current: None, maximum: None };
+                    rustix::process::prlimit(whose, rustix::process::Resource::Core, as_it_is).map(drop)
+                }),
             )
         });
-        let (unshared, mounted, families, opened, paired, grouped) = restricted.join().unwrap();
+        let (unshared, mounted, families, opened, paired, grouped, counted, limited) =
+            restricted.join().unwrap();
         assert_eq!((unshared, mounted), (Err(Errno::EPERM), Err(Errno::EPERM)));
         assert_eq!(families, [Err(Errno::EPERM), Err(Errno::EPERM), Ok(())]);
         assert_eq!(opened, Err(Some(libc::EACCES)));
         assert_eq!(paired, Ok(()));
+        assert_eq!(counted, Ok(0));
+        assert_eq!(limited[1], Err(rustix::io::Errno::PERM), "another process");
+        assert_ne!(limited[0], Err(rustix::io::Errno::NOSYS), "our own");
         assert_eq!(grouped, Err(Errno::ENOSYS), "a call that nobody listed does not exist");
     }
 }

@@ -51,6 +51,8 @@ pub struct Counters {
     pub junk_lines: AtomicU64,
     /// Answers to nothing we asked, or to something already answered.
     pub unknown_answers: AtomicU64,
+    /// Requests of it that were declined.
+    pub declined: AtomicU64,
     /// Notifications nobody could be given.
     pub dropped_notifications: AtomicU64,
 }

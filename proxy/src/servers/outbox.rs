@@ -1,7 +1,7 @@
 //! What waits to be read by a server. A line goes straight into the pipe on the caller's own task; only
 //! what the pipe does not take waits here for the writer task.
 
-use crate::limits::OUTBOX_BYTES_MAX;
+use crate::limits::{OUTBOX_BYTES_MAX, READER_GONE_POLL};
 use crate::servers::spawn::Writing;
 use bytes::{Buf, BytesMut};
 use std::fmt;
@@ -21,7 +21,7 @@ pub struct Outbox {
 struct Inner {
     pipe: Option<Writing>,
     waiting: BytesMut,
-    /// Bytes the pipe has taken since it was opened.
+    /// Bytes the pipe has taken since it was opened; after its end without those that nobody has read.
     taken: u64,
 }
 
@@ -55,7 +55,7 @@ impl Outbox {
     /// Accepts a whole line. Returns where it starts, for [`Outbox::has_begun`].
     ///
     /// # Errors
-    /// [`OutboxError`] if it was not accepted; then no byte of it is written.
+    /// [`OutboxError`] if it was not accepted; then no byte of it was read.
     pub fn push(&self, line: &[u8]) -> Result<u64, OutboxError> {
         let mut inner = self.lock();
         if inner.pipe.is_none() {
@@ -74,10 +74,10 @@ impl Outbox {
         let progress = inner.write(&mut Context::from_waker(Waker::noop()), &mut rest);
         match progress {
             Poll::Ready(Err(_)) => {
-                inner.pipe = None;
+                inner.end();
                 // The writer task says that it is over.
                 self.wake.notify_one();
-                Err(OutboxError::Closed)
+                if inner.taken > start { Ok(start) } else { Err(OutboxError::Closed) }
             }
             Poll::Ready(Ok(())) => Ok(start),
             Poll::Pending => {
@@ -88,7 +88,7 @@ impl Outbox {
         }
     }
 
-    /// Whether the pipe has taken any byte of the line that starts at `start`.
+    /// Whether the server may have any byte of the line that starts at `start`.
     #[must_use]
     pub fn has_begun(&self, start: u64) -> bool {
         self.lock().taken > start
@@ -96,9 +96,15 @@ impl Outbox {
 
     /// Closes the server's standard input and forgets what waits.
     pub fn close(&self) {
-        let mut inner = self.lock();
-        inner.pipe = None;
-        inner.waiting = BytesMut::new();
+        self.lock().end();
+    }
+
+    /// Waits until the server's end is closed too, so that [`Outbox::close`] knows what it has read: of a
+    /// process that ends, the kernel closes standard output first.
+    pub async fn reader_gone(&self) {
+        while self.lock().pipe.as_ref().is_some_and(|pipe| pipe.unread_for_good().is_none()) {
+            tokio::time::sleep(READER_GONE_POLL).await;
+        }
     }
 
     /// The writer task: drains what waits, until the server no longer reads.
@@ -116,6 +122,13 @@ impl Outbox {
 }
 
 impl Inner {
+    fn end(&mut self) {
+        if let Some(pipe) = self.pipe.take() {
+            self.taken -= pipe.unread_for_good().unwrap_or(0).min(self.taken);
+        }
+        self.waiting = BytesMut::new();
+    }
+
     fn write(&mut self, cx: &mut Context<'_>, rest: &mut &[u8]) -> Poll<io::Result<()>> {
         while !rest.is_empty() {
             let Some(pipe) = &mut self.pipe else {
@@ -176,6 +189,47 @@ mod tests {
         theirs.read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"0123456789\nabc\n");
         assert!(outbox.has_begun(second));
+    }
+
+    #[tokio::test]
+    async fn a_line_that_nobody_has_read_has_not_begun_once_nobody_can_read_it() {
+        for server_has_ended in [true, false] {
+            let (ours, mut theirs) = tokio::net::unix::pipe::pipe().unwrap();
+            let outbox = std::sync::Arc::new(Outbox::new(Box::new(ours)));
+            let writer = outbox.clone();
+            tokio::spawn(async move { writer.run().await });
+            let first = outbox.push(b"one\n").unwrap();
+            let second = outbox.push(b"two\n").unwrap();
+            let third = outbox.push(b"three\n").unwrap();
+            theirs.read_exact(&mut [0; 5]).await.unwrap();
+            let still_open = (!server_has_ended).then_some(theirs);
+            outbox.close();
+            assert!(outbox.has_begun(first) && outbox.has_begun(second));
+            assert_eq!(outbox.has_begun(third), !server_has_ended, "its reader could still come to it");
+            drop(still_open);
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_line_cut_by_the_servers_end_it_is_known_whether_a_byte_was_read() {
+        let line = vec![b'x'; 1024 * 1024];
+        for was_read in [true, false] {
+            let (ours, mut theirs) = tokio::net::unix::pipe::pipe().unwrap();
+            let outbox = std::sync::Arc::new(Outbox::new(Box::new(ours)));
+            let writer = outbox.clone();
+            let writing = tokio::spawn(async move { writer.run().await });
+            let start = outbox.push(&line).unwrap();
+            while outbox.lock().taken == 0 {
+                tokio::task::yield_now().await;
+            }
+            if was_read {
+                theirs.read_exact(&mut [0; 1]).await.unwrap();
+            }
+            drop(theirs);
+            writing.await.unwrap();
+            assert_eq!(outbox.has_begun(start), was_read);
+            assert_eq!(outbox.push(b"more\n"), Err(OutboxError::Closed));
+        }
     }
 
     #[tokio::test]

@@ -1,13 +1,14 @@
 //! Reads what a server writes, line by line, and hands each line to whom it belongs.
 
 use crate::exchange::List;
-use crate::limits::{JUNK_LINES_MAX, READ_BYTES, SERVER_LINE_BYTES_MAX};
+use crate::limits::{JUNK_LINES_MAX, QUOTED_BYTES_MAX, READ_BYTES, READER_GONE_WAIT, SERVER_LINE_BYTES_MAX};
 use crate::mcp::envelope::{Envelope, Outcome};
 use crate::mcp::error::{RpcError, result_response};
 use crate::mcp::level::Level;
 use crate::mcp::object::{Keys, Object};
 use crate::mcp::request::unfold;
 use crate::servers::connection::Connection;
+use crate::servers::era::cut;
 use crate::servers::pending::{Reply, ReplyKind, Stream};
 use crate::servers::spawn::Reading;
 use bytes::{Bytes, BytesMut};
@@ -21,6 +22,9 @@ pub async fn run(connection: Arc<Connection>, mut stdout: Reading) {
         reason = read_lines(&connection, &mut stdout) => reason,
         () = connection.closed() => return,
     };
+    if !connection.pending.is_empty() {
+        let _ = tokio::time::timeout(READER_GONE_WAIT, connection.outbox.reader_gone()).await;
+    }
     connection.close(&reason);
 }
 
@@ -91,7 +95,11 @@ fn answer_request(connection: &Connection, id: &str, method: &str) {
     let answer = match method {
         "ping" => result_response(id, "{}"),
         _ => {
-            tracing::info!(method, "declined a request of a server");
+            let method = cut(method, QUOTED_BYTES_MAX);
+            if connection.counters.declined.fetch_add(1, Ordering::Relaxed) == 0 {
+                let pid = connection.spawned.pid;
+                tracing::info!(pid, method, "declined a request of a server; further ones are only counted");
+            }
             RpcError::new(
                 crate::mcp::error::METHOD_NOT_FOUND,
                 format!("\"{method}\" is not passed on to clients: no client capability was declared"),

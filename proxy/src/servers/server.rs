@@ -5,7 +5,7 @@ mod ask;
 mod life;
 
 use crate::exchange::Era;
-use crate::limits::WAITING_MAX;
+use crate::limits::{DRAIN_POLL, DRAIN_TIME, WAITING_MAX};
 use crate::mcp::error::{OVERLOADED, RpcError, SERVER_UNAVAILABLE};
 use crate::servers::connection::{Connection, Notices};
 use crate::servers::era::Facts;
@@ -35,6 +35,8 @@ pub struct Server {
     ids: AtomicU64,
     /// Requests of clients.
     calls: AtomicU64,
+    /// Those of them that are not answered yet.
+    unanswered: AtomicU64,
     restarts: AtomicU64,
     memory: Mutex<Memory>,
 }
@@ -120,6 +122,7 @@ impl Server {
             waiting: Semaphore::new(WAITING_MAX),
             ids: AtomicU64::new(1),
             calls: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             memory: Mutex::default(),
         })
@@ -169,6 +172,15 @@ impl Server {
     /// Ends it for good.
     pub fn stop(&self) {
         self.stopped.cancel();
+    }
+
+    /// Ends it for good when clients have their answers, or after [`DRAIN_TIME`].
+    pub async fn retire(&self) {
+        let deadline = Instant::now() + DRAIN_TIME;
+        while self.unanswered.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+        self.stop();
     }
 
     /// An id no other request to it has.

@@ -2,17 +2,46 @@
 
 use only1mcp_policy::view::View;
 use only1mcp_wire::{Exit, Machine, ServerName, Spawned};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::unix::pipe;
 use tokio::sync::{oneshot, watch};
 
 /// The end of a pipe we read.
 pub type Reading = Box<dyn AsyncRead + Send + Unpin>;
 /// The end of a pipe we write.
-pub type Writing = Box<dyn AsyncWrite + Send + Unpin>;
+pub type Writing = Box<dyn Input>;
+
+/// A server's standard input.
+pub trait Input: AsyncWrite + Send + Unpin {
+    /// How many bytes written to it nobody has read and nobody can read any more. Nothing while somebody
+    /// holds its other end, or if it cannot be told.
+    fn unread_for_good(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Input for pipe::Sender {
+    fn unread_for_good(&self) -> Option<u64> {
+        // In this order: who holds no reading end reads nothing more, so the count is final.
+        let mut ends = [PollFd::new(self, PollFlags::OUT)];
+        poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).ok()?;
+        let [end] = ends;
+        // A pipe without readers: POLLERR of pipe(7).
+        if !end.revents().contains(PollFlags::ERR) {
+            return None;
+        }
+        ioctl_fionread(self).ok()
+    }
+}
+
+#[cfg(test)]
+impl Input for tokio::io::DuplexStream {}
 /// A future without a name.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -10,8 +10,8 @@ use std::ffi::OsString;
 
 /// How the program is called.
 pub const USAGE: &str = "usage: only1mcp-compile plan|check|explain|show|view|schema [--config PATH|builtin] \
-[--program-dir DIR] [--state-dir DIR] [--mode user|root|system] [--server NAME] [--policy-file FILE] [--json] \
-[--strict-owner UID]";
+[--program-dir DIR] [--state-dir DIR] [--runtime-dir DIR] [--mode user|root|system] [--server NAME] \
+[--policy-file FILE] [--json] [--strict-owner UID]";
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Arguments {
     pub program_directory: String,
     /// Where state is kept.
     pub state_directory: String,
+    /// Where the sockets are.
+    pub runtime_directory: Option<String>,
     /// How only1mcp runs.
     pub mode: Mode,
     /// The server to explain.
@@ -83,6 +85,7 @@ impl Arguments {
             config: None,
             program_directory: own_directory(),
             state_directory: state_directory(root),
+            runtime_directory: None,
             mode: if root { Mode::Root } else { Mode::User },
             server: None,
             policy_file: None,
@@ -96,6 +99,7 @@ impl Arguments {
             "--config" => self.config = if value == "builtin" { None } else { Some(absolute(&value)?) },
             "--program-dir" => self.program_directory = absolute(&value)?,
             "--state-dir" => self.state_directory = absolute(&value)?,
+            "--runtime-dir" => self.runtime_directory = Some(absolute(&value)?),
             "--mode" => self.mode = mode(&value)?,
             "--server" => self.server = Some(value),
             "--policy-file" => self.policy_file = Some(absolute(&value)?),
@@ -113,9 +117,17 @@ impl Arguments {
         Own {
             config: self.config.as_deref().map(|config| host.real(config)),
             state_directory: host.real(&self.state_directory),
+            other_directories: self.other_directories().map(|other| host.real(&other)).collect(),
             program_directory: host.real(&self.program_directory),
             homes: host.homes(),
         }
+    }
+
+    /// Where the sockets are, and where another instance of this user keeps sockets and state by default.
+    fn other_directories(&self) -> impl Iterator<Item = String> {
+        let runtime = variable("XDG_RUNTIME_DIR").map(|base| format!("{base}/only1mcp"));
+        let state = state_directory(self.mode == Mode::Root);
+        self.runtime_directory.clone().into_iter().chain(runtime).chain([state])
     }
 
     /// The configuration's name in findings.
@@ -155,11 +167,15 @@ fn own_directory() -> String {
     program.map_or_else(|| "/usr/bin".to_owned(), |program| parent(&program).to_owned())
 }
 
+/// A variable that names a directory: one that is not absolute means nothing.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| value.starts_with('/'))
+}
+
 fn state_directory(root: bool) -> String {
     if root {
         return "/var/lib/only1mcp".to_owned();
     }
-    let variable = |name| std::env::var(name).ok().filter(|value| value.starts_with('/'));
     variable("XDG_STATE_HOME")
         .or_else(|| variable("HOME").map(|home| format!("{home}/.local/state")))
         .map_or_else(|| "/var/lib/only1mcp".to_owned(), |base| format!("{base}/only1mcp"))

@@ -218,6 +218,38 @@ async fn a_new_configuration_starts_ends_and_replaces_only_what_changed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_whose_plan_changed_still_answers_what_it_was_asked_and_then_ends() {
+    let (fixture, alive) = (Fixture::new(Legacy), Arc::new(()));
+    let held = Arc::downgrade(&alive);
+    let slow = script(move |mut wire| {
+        let (inner, alive) = (fixture.clone(), alive.clone());
+        async move {
+            while let Some(message) = wire.read().await {
+                if message["method"] == "tools/call" {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                inner.hear(&mut wire, message).await;
+            }
+            drop(alive);
+            Exit::Status(0)
+        }
+    });
+    let bench = Bench::start(&[("one", slow)]).await;
+    let call = || bench.ask("one", Legacy, "tools/call", json!({"name": "pid"}));
+    let changing = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut next = view(&["one"]);
+        next.servers[0].digest = "another".into();
+        bench.launcher.in_force.send_replace(Arc::new(InForce { generation: 2, view: next }));
+    };
+    let (answer, ()) = tokio::join!(call(), changing);
+    assert_eq!(answer["result"]["content"][0]["text"], "1", "{answer}");
+    assert_eq!(call().await["result"]["content"][0]["text"], "2");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(held.strong_count(), 2, "the script itself and one process");
+}
+
+#[tokio::test(start_paused = true)]
 async fn status_shows_each_server() {
     let bench = Bench::start(&[
         ("one", Fixture::new(Legacy).script()),

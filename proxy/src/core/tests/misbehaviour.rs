@@ -3,7 +3,9 @@
 use crate::core::scripted::{Bench, Fixture, Script, script};
 use crate::exchange::Era::Legacy;
 use crate::exchange::Exchange as _;
-use crate::limits::{JUNK_LINES_MAX, NESTING_MAX, NOTIFICATIONS_BYTES_MAX, SERVER_LINE_BYTES_MAX};
+use crate::limits::{
+    JUNK_LINES_MAX, NESTING_MAX, NOTIFICATIONS_BYTES_MAX, QUOTED_BYTES_MAX, SERVER_LINE_BYTES_MAX,
+};
 use crate::mcp::error::OUTCOME_UNKNOWN;
 use only1mcp_wire::Exit;
 use serde_json::{Value, json};
@@ -82,6 +84,35 @@ async fn what_waits_for_a_slow_client_is_bounded_in_bytes() {
         let (answer, told) = bench.ask_with_stream("one", Legacy, "tools/call", params).await;
         assert!(answer["result"].is_object());
         assert_eq!(told.len(), NOTIFICATIONS_BYTES_MAX / (2 * 1024 * 1024) - 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_method_of_a_server_is_not_repeated_at_length() {
+    let asking = script(|mut wire| async move {
+        while let Some(message) = wire.read().await {
+            match message["method"].as_str() {
+                Some("initialize") => {
+                    wire.result(&message, &json!({"protocolVersion": "2025-11-25", "capabilities": {}}))
+                        .await;
+                }
+                Some("tools/call") => {
+                    let method = "\u{e9}".repeat(100_000);
+                    wire.write(&json!({"jsonrpc": "2.0", "id": "q", "method": method})).await;
+                    let declined = wire.read().await.unwrap();
+                    wire.result(&message, &json!({"declined": declined})).await;
+                }
+                _ if message.get("id").is_some() => wire.error(&message, -32601, "no").await,
+                _ => {}
+            }
+        }
+        Exit::Status(0)
+    });
+    let bench = Bench::start(&[("one", asking)]).await;
+    for _ in 0..2 {
+        let declined = &call(&bench).await["result"]["declined"];
+        assert_eq!((&declined["id"], &declined["error"]["code"]), (&json!("q"), &json!(-32601)));
+        assert!(declined["error"]["message"].as_str().unwrap().len() < 2 * QUOTED_BYTES_MAX);
     }
 }
 

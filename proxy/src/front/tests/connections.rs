@@ -4,6 +4,7 @@ use crate::front::identity::sock_diag::SockDiag;
 use crate::front::identity::{Identity, Token, Trust};
 use crate::front::scripted::{Scripted, TOKEN, until};
 use crate::front::{Front, accept, http};
+use crate::limits::HTTP_GUESTS_MAX;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,6 +74,23 @@ async fn in_user_mode_another_users_processes_need_the_token() {
 }
 
 #[tokio::test]
+async fn idle_connections_of_strangers_keep_nobody_out() {
+    let served = serve(user_mode().owned_by(nix::unistd::geteuid().as_raw() + 1)).await;
+    let mut idle = Vec::new();
+    for _ in 0..HTTP_GUESTS_MAX {
+        idle.push(TcpStream::connect(served.address).await.unwrap());
+    }
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    assert!(ask(&mut stream, &post(&bearer, INITIALIZE)).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(idle[0].read(&mut [0; 1]).await.unwrap(), 0, "the oldest had to go");
+    for _ in 0..=HTTP_GUESTS_MAX {
+        idle.push(TcpStream::connect(served.address).await.unwrap());
+    }
+    assert!(ask(&mut stream, &post(&bearer, INITIALIZE)).await.starts_with("HTTP/1.1 200"), "it stays");
+}
+
+#[tokio::test]
 async fn elsewhere_everybody_needs_the_token() {
     let served = serve(Identity::new(Trust::Nobody, Token::of(TOKEN), PathBuf::new())).await;
     assert!(ask_once(&served, &post("", INITIALIZE)).await.starts_with("HTTP/1.1 401"));
@@ -124,7 +142,7 @@ async fn the_order_to_stop_ends_idle_connections_and_refuses_new_ones() {
 async fn the_operator_asks_for_the_status() {
     let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
     let router = crate::front::admin::router(|| serde_json::json!({"version": "x"}));
-    tokio::spawn(accept::http(theirs, router, None, CancellationToken::new()));
+    tokio::spawn(accept::http(theirs, router, accept::Visitor::default(), CancellationToken::new()));
     let (mut reader, mut writer) = ours.into_split();
     writer.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();

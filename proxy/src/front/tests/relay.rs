@@ -3,6 +3,7 @@
 use crate::exchange::Principal;
 use crate::front::relay;
 use crate::front::scripted::{Bench, until};
+use crate::limits::RELAY_WRITE_TIME_MAX;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -199,4 +200,17 @@ async fn a_line_over_the_limit_ends_the_connection() {
     client.writer.write_all(&long).await.unwrap();
     assert_eq!(client.hear().await["error"]["code"], -32600);
     assert!(client.lines.next_line().await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_reads_is_let_go() {
+    let bench = Bench::new();
+    let Client { lines, mut writer, serving } = Client::connect(&bench);
+    let asking = tokio::spawn(async move {
+        let ping = format!("{}\n", legacy(1, &"ping".repeat(500), json!({})));
+        while writer.write_all(ping.as_bytes()).await.is_ok() {}
+    });
+    tokio::time::timeout(4 * RELAY_WRITE_TIME_MAX, serving).await.expect("it goes on").unwrap();
+    asking.await.unwrap();
+    drop(lines);
 }

@@ -7,7 +7,7 @@ use crate::mcp::request::Asked;
 use crate::servers::connection::{Call, CallFailure, Connection, OnDrop};
 use crate::servers::pending::Stream;
 use bytes::Bytes;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -24,6 +24,7 @@ impl Server {
         stream: Option<&mpsc::Sender<Bytes>>,
     ) -> Result<Answered, RpcError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        let _unanswered = Unanswered::new(&self.unanswered);
         self.ask_uncounted(asked, stream).await
     }
 
@@ -93,5 +94,21 @@ impl Server {
             INTERNAL_ERROR,
             format!("server \"{}\" answered with neither a result nor an error", self.name),
         )
+    }
+}
+
+/// Counts a request of a client until it is answered or given up.
+struct Unanswered<'a>(&'a AtomicU64);
+
+impl<'a> Unanswered<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

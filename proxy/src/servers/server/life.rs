@@ -2,9 +2,11 @@
 
 use super::{Ready, Server, State};
 use crate::exchange::Era;
-use crate::limits::{EXIT_REPORT_WAIT, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE};
+use crate::limits::{
+    EXIT_REPORT_WAIT, REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE,
+};
 use crate::servers::connection::Connection;
-use crate::servers::era::{Greeting, greet};
+use crate::servers::era::{Greeting, cut, greet};
 use only1mcp_wire::Exit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -124,7 +126,7 @@ impl Drop for CloseOnDrop {
 /// Why a process ended, how, and what it said last on its standard error.
 async fn describe_end(connection: &Connection, reason: &str) -> String {
     let exit = connection.exit(EXIT_REPORT_WAIT).await;
-    let mut text = reason.to_owned();
+    let mut text = cut(reason, REASON_BYTES_MAX).to_owned();
     match exit {
         Some(Exit::Status(status)) => text.push_str(&format!("; it ended with status {status}")),
         Some(Exit::Signal(signal)) => text.push_str(&format!("; it was ended by signal {signal}")),
