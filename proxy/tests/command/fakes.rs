@@ -31,7 +31,9 @@ exec setpriv --pdeathsig KILL sh -c '[ $PPID != 1 ] && exec sleep 1000'
 
 /// Answers `GET /status` on the admin socket and echoes lines on the relay, until it is ended.
 const ANSWERS: &str = r#"#!/usr/bin/python3
-import os, socket, sys, threading
+import ctypes, os, socket, sys, threading
+# Like the real one, it ends with the supervisor: PR_SET_PDEATHSIG, SIGKILL.
+ctypes.CDLL(None).prctl(1, 9)
 with open("@LOG@", "a") as log:
     print(os.getpid(), *sys.argv[1:], file=log)
 names = os.environ["LISTEN_FDNAMES"].split(":")
