@@ -70,7 +70,7 @@ fn unknown(typed: &str, prefixed: &str, names: &[String]) -> Failure {
     if near.is_empty() {
         return failure.help("no server offers a tool yet; see `only1mcp status`");
     }
-    failure.help(format!("the nearest are {}", near.join(", ")))
+    failure.help(format!("the nearest are {}; `only1mcp status` says which servers run", near.join(", ")))
 }
 
 /// How many characters must be put in, taken out or changed to make one text of the other.

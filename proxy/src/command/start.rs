@@ -42,6 +42,7 @@ pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
     let inside = prepare_programs(arguments, &directories, &config, &programs)?;
     let view = checked_view(arguments, &directories, &config, &inside)?;
     let listen = arguments.listen.as_ref().unwrap_or(&view.proxy.listen);
+    warn_of_strangers(arguments.listen.as_deref());
     let token = token::ensure(&directories.state)?;
     let low = LowDescriptors::take().map_err(|cause| internal("descriptors", &cause))?;
     let sockets = bind(arguments, &directories, listen)?;
@@ -50,6 +51,15 @@ pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
     drop(low);
     sockets::remove(&directories);
     ended
+}
+
+/// Says what the check says of the configuration's address: this one it has not seen.
+fn warn_of_strangers(listen: Option<&str>) {
+    let address = listen.and_then(|listen| listen.parse::<std::net::SocketAddr>().ok());
+    if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
+        eprintln!("warning: {address} can be reached from other machines, and the proxy speaks no TLS");
+        eprintln!("help: listen on 127.0.0.1 and put a TLS proxy in front; clients need the bearer token");
+    }
 }
 
 fn refuse_unbuilt(arguments: &StartArguments) -> Result<(), Failure> {

@@ -25,9 +25,15 @@ pub fn findings(findings: &Findings, arguments: &Arguments) -> io::Result<()> {
     }
     let count = |severity| findings.sorted().iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let text =
-        format!("{}{}: {errors} errors, {warnings} warnings\n", findings.to_text(), arguments.checked_name());
+    let name = arguments.checked_name();
+    let counts = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+    let text = format!("{}{name}: {counts}\n", findings.to_text());
     print(text.as_bytes())
+}
+
+/// A number and its noun, in the right form.
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 impl Arguments {
