@@ -26,12 +26,12 @@ WALLS = {
     "landlock": (
         [("confine/landlock.rs", "    let abi = ABI::from(i32::from(abi));",
           "    if abi > 0 {\n        return Ok(());\n    }\n    let abi = ABI::from(i32::from(abi));")],
-        {"N01", "C04"}),
+        {"C04", "F11"}),
     "network namespace": (
         [("kernel/clone.rs", "    | libc::CLONE_NEWNET\n", ""),
          ("confine/namespaces.rs", 'network::loopback_up().at_subject(Step::Identity, "loopback")?;',
           "let _ = network::loopback_up;")],
-        {"N02", "N18", "L04", "network namespace"}),
+        {"N01", "N02", "N18", "L04", "network namespace"}),
     "ipc namespace": ([("kernel/clone.rs", "    | libc::CLONE_NEWIPC\n", "")], {"ipc namespace"}),
     "read-only binds": (
         [("confine/root.rs", ".and_if(Attributes::READ_ONLY, !bind.writable)", "")],
