@@ -42,7 +42,9 @@ pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
     let inside = prepare_programs(arguments, &directories, &config, &programs)?;
     let view = checked_view(arguments, &directories, &config, &inside)?;
     let listen = arguments.listen.as_ref().unwrap_or(&view.proxy.listen);
-    warn_of_strangers(arguments.listen.as_deref());
+    if let Some(warning) = warning_of_strangers(arguments.listen.as_deref()) {
+        eprintln!("{warning}");
+    }
     let token = token::ensure(&directories.state)?;
     let low = LowDescriptors::take().map_err(|cause| internal("descriptors", &cause))?;
     let sockets = bind(arguments, &directories, listen)?;
@@ -53,13 +55,14 @@ pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
     ended
 }
 
-/// Says what the check says of the configuration's address: this one it has not seen.
-fn warn_of_strangers(listen: Option<&str>) {
-    let address = listen.and_then(|listen| listen.parse::<std::net::SocketAddr>().ok());
-    if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
-        eprintln!("warning: {address} can be reached from other machines, and the proxy speaks no TLS");
-        eprintln!("help: listen on 127.0.0.1 and put a TLS proxy in front; clients need the bearer token");
-    }
+/// What the check says of such an address in the configuration; one that was typed it has not seen.
+fn warning_of_strangers(listen: Option<&str>) -> Option<String> {
+    let address =
+        listen?.parse::<std::net::SocketAddr>().ok().filter(|address| !address.ip().is_loopback())?;
+    Some(format!(
+        "warning: {address} can be reached from other machines, and the proxy speaks no TLS\n\
+         help: listen on 127.0.0.1 and put a TLS proxy in front; clients need the bearer token"
+    ))
 }
 
 fn refuse_unbuilt(arguments: &StartArguments) -> Result<(), Failure> {
@@ -203,4 +206,19 @@ fn workers(
         proxy.argument("--user", arguments.pool.proxy().to_string());
     }
     [launcher, proxy]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_other_machines_reach_is_warned_of() {
+        for quiet in [None, Some("127.0.0.1:8080"), Some("[::1]:8080"), Some("8080")] {
+            assert_eq!(warning_of_strangers(quiet), None);
+        }
+        for loud in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:80"] {
+            assert!(warning_of_strangers(Some(loud)).is_some_and(|warning| warning.contains(loud)));
+        }
+    }
 }
