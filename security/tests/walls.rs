@@ -45,6 +45,11 @@ fn the_walls_hold_in_root_mode() {
 }
 
 #[test]
+fn the_walls_hold_in_minimal_mode() {
+    hold(Mode::Minimal, &Person::ordinary());
+}
+
+#[test]
 fn status_and_plan_agree_with_proc_in_user_mode() {
     agree(Mode::User, &Person::ordinary());
 }

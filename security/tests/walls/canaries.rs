@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use only1mcp_escape::attempts;
 use only1mcp_escape::probe::Targets;
 
 use crate::machine::{self, Mode, Person};
@@ -120,6 +121,9 @@ impl Canaries {
         if let Some(host) = self.host {
             targets.set("tcp_host", format!("{host}:{}", self.tcp.port()));
             targets.set("udp_host", format!("{host}:{}", self.udp.port()));
+        }
+        for (key, files) in attempts::found_on_this_machine() {
+            targets.set(key, files);
         }
         targets.set("abstract", self.abstract_name.clone());
         targets.set("variable", VARIABLE);

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -23,6 +23,17 @@ use crate::relay::Relay;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long it may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs what follows where no user namespace can be made: in one that allows no more of them.
+const WITHOUT_NAMESPACES: [&str; 7] = [
+    "--user",
+    "--map-current-user",
+    "--keep-caps",
+    "/bin/sh",
+    "-c",
+    "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --ambient-caps -all --inh-caps -all -- \"$@\"",
+    "without-namespaces",
+];
 
 /// A running daemon.
 pub struct Daemon {
@@ -51,15 +62,16 @@ impl Daemon {
             path
         };
         let config = directory("config", 0o755).join("config.yaml");
-        let state = directory("state", if mode == Mode::Root { 0o755 } else { 0o700 });
-        let runtime = directory("runtime", if mode == Mode::Root { 0o711 } else { 0o700 });
+        let state = directory("state", if mode.has_pool() { 0o755 } else { 0o700 });
+        let runtime = directory("runtime", if mode.has_pool() { 0o711 } else { 0o700 });
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         fs::write(&config, configuration(profiles, port, &canaries.base)).unwrap();
         chown(&config, Some(person.uid), Some(person.gid)).unwrap();
         let log = canaries.base.join("log");
-        let child = person
-            .command(machine::program("only1mcp"))
+        let mut command = starter(mode, person);
+        let child = command
             .arg("start")
+            .args((mode == Mode::Minimal).then_some("--allow-degraded"))
             .arg("--config")
             .arg(&config)
             .arg("--state-dir")
@@ -129,7 +141,7 @@ impl Daemon {
     fn compile(&self, command: &str, more: &[&str]) -> Vec<u8> {
         // In root mode the pool's uids may not reach the build directory: copies are run.
         let copies = self.runtime.join("bin");
-        let directory = if self.mode == Mode::Root { copies } else { machine::programs() };
+        let directory = if self.mode.has_pool() { copies } else { machine::programs() };
         let mut program = self.person.command(machine::program("only1mcp-compile"));
         program.arg(command).arg("--config").arg(&self.config).arg("--program-dir").arg(directory).args(more);
         let output = program.output().unwrap();
@@ -156,7 +168,7 @@ impl Daemon {
         found.unwrap_or_else(|| panic!("status does not list {server}: {status}"))
     }
 
-    /// The process of one server as the host numbers it.
+    /// The first process of one server, its init, as the host numbers it.
     pub fn server_process(&self, server: &str) -> u32 {
         let status = self.status(server);
         let pid = status.get("pid").and_then(Value::as_u64).unwrap_or_else(|| panic!("no pid: {status}"));
@@ -230,6 +242,17 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The command line up to `start`.
+fn starter(mode: Mode, person: &Person) -> Command {
+    let program = machine::program("only1mcp");
+    if mode != Mode::Minimal {
+        return person.command(program);
+    }
+    let mut command = person.command("/usr/bin/unshare");
+    command.args(WITHOUT_NAMESPACES).arg(program);
+    command
 }
 
 fn has_all(tools: &[String], profiles: &[&str]) -> bool {

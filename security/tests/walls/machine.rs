@@ -9,10 +9,7 @@ pub use only1mcp_escape::catalogue::Mode;
 
 /// A mode in one word.
 pub const fn name_of(mode: Mode) -> &'static str {
-    match mode {
-        Mode::User => "user",
-        Mode::Root => "root",
-    }
+    mode.name()
 }
 
 /// Somebody who runs programs.

@@ -87,13 +87,13 @@ fn check_status_file(found: &mut Vec<String>, walls: &BTreeSet<String>, process:
     let filters: u32 = line("Seccomp_filters").parse().unwrap_or(0);
     check(found, "seccomp", walls.contains("seccomp") && line("Seccomp") == "2" && filters >= 2);
     // A person may not drop groups in a user namespace of their own.
-    check(found, "no supplementary groups", mode == Mode::User || line("Groups").is_empty());
+    check(found, "no supplementary groups", !mode.has_pool() || line("Groups").is_empty());
     check(found, "never root", !line("Uid").split_whitespace().any(|uid| uid == "0"));
 }
 
 /// In root mode: neither the supervisor's, nor the proxy's, nor another server's.
 fn own_uid(daemon: &Daemon, server: &str) -> bool {
-    if daemon.mode == Mode::User {
+    if !daemon.mode.has_pool() {
         return daemon.server_person(server) != *daemon.person();
     }
     let own = daemon.server_person(server).uid;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::canaries::Canaries;
 use crate::control;
 use crate::daemon::Daemon;
-use crate::machine::Person;
+use crate::machine::{Mode, Person};
 use crate::relay::Relay;
 
 /// One server on trial.
@@ -54,6 +54,14 @@ impl<'a> Trial<'a> {
         targets.set("mcp", daemon.address());
         targets.set("launcher", daemon.process("only1mcp-launcher").to_string());
         targets.set("proxy", daemon.process("serve").to_string());
+        targets.set("mode", daemon.mode.name());
+        if daemon.mode == Mode::Minimal {
+            // There is no root of its own, in which its directory would be called /state, and no PID 1.
+            targets.set("scratch", daemon.server_state(server).to_string_lossy());
+            let init = daemon.server_process(server).to_string();
+            targets.set("init", init.clone());
+            targets.set("own_init", init);
+        }
         let calls: Vec<String> = daemon.plan(server).system_calls.iter().map(u32::to_string).collect();
         targets.set("system_calls", calls.join(","));
         let landlock_abi = daemon.status(server).get("landlock_abi").and_then(Value::as_u64).unwrap_or(0);
