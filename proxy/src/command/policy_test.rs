@@ -146,7 +146,8 @@ impl Scratch {
         // What a process of the same number has left.
         scratch.remove();
         let shown = scratch.canaries.join(SHOWN);
-        let mode = scratch.own.mode.directory_mode();
+        // As root, the servers' uids must reach it, and controls list it.
+        let mode = if scratch.own.mode == Mode::Root { 0o755 } else { 0o700 };
         let made = DirBuilder::new().mode(mode).create(&scratch.canaries);
         made.and_then(|()| DirBuilder::new().mode(0o755).create(&shown)).map_err(|cause| {
             Failure::new(Exit::CannotCreate, format!("cannot create {}: {cause}", shown.display()))

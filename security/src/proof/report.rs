@@ -125,6 +125,15 @@ impl Proof {
             .map(|verdict| format!("{} {}", self.count(verdict), verdict.in_words()))
             .collect();
         let _ = writeln!(text, "\n{} attempts: {}", self.rows.len(), counts.join(", "));
+        let open: Vec<&str> = self
+            .rows
+            .iter()
+            .filter(|(_, row)| row.verdict == Verdict::Open)
+            .map(|(attempt, _)| attempt.id)
+            .collect();
+        if !open.is_empty() {
+            let _ = writeln!(text, "{} mode does not stop: {}", self.mode.name(), open.join(" "));
+        }
         let uncontrolled: Vec<&str> = self
             .rows
             .iter()
