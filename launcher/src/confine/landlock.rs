@@ -39,7 +39,7 @@ pub fn enforce(abi: u8, rules: &[AccessRule], network: Network) -> Result<(), Fa
         ruleset = allow(ruleset, abi, rule).at_subject(Step::Landlock, &rule.path)?;
     }
     // `privileges` has set it. Were it forgotten there, this call should fail and not mend it.
-    let ruleset = ruleset.set_no_new_privs(false);
+    let ruleset = ruleset.no_new_privs(false);
     let status = ruleset.restrict_self().map_err(errno).at(Step::Landlock)?;
     // Cannot differ: every right was a hard requirement. But a wall is looked at, not believed in.
     if status.ruleset == RulesetStatus::FullyEnforced {

@@ -48,6 +48,30 @@ pub struct Row {
     pub failures: Vec<String>,
 }
 
+/// What came of one attack inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attack {
+    /// All answers in words.
+    pub answers: String,
+    /// What is not as it must be.
+    pub failures: Vec<String>,
+    /// What went through though it must not: acts, and canaries that were reached.
+    pub open: Vec<String>,
+    /// What could not be tried.
+    pub untried: Vec<String>,
+}
+
+impl Attack {
+    fn failed(error: String) -> Self {
+        Self {
+            answers: "failed".to_owned(),
+            failures: vec![error.clone()],
+            open: Vec::new(),
+            untried: vec![error],
+        }
+    }
+}
+
 impl<'a> Trial<'a> {
     /// Puts a server on trial, with canaries of its own uid.
     ///
@@ -80,29 +104,40 @@ impl<'a> Trial<'a> {
         let Subject { mode, person, targets, .. } = &self.subject;
         self.canaries.refill(person)?;
         let control = control::run(attempt, *mode, person, targets, &self.canaries.base, self.programs)?;
-        let mut failures = control.failures;
-        self.canaries.refill(person)?;
+        let attack = self.attack(attempt)?;
+        let twin = self.twin(attempt);
+        let twin_words = if twin.is_some() { "fails" } else { "works" }.to_owned();
+        let failures = control.failures.into_iter().chain(attack.failures).chain(twin).collect();
+        Ok(Row { outside: control.words, inside: attack.answers, twin: twin_words, failures })
+    }
+
+    /// Runs the attack inside, without its control and its twin.
+    ///
+    /// # Errors
+    /// If a canary fails of itself.
+    pub fn attack(&mut self, attempt: &Attempt) -> Result<Attack, Fault> {
+        self.canaries.refill(&self.subject.person)?;
         let before = self.canaries.touches()?;
-        let inside = self.ask("attempt", attempt);
-        let words = self.judge_attempt(attempt, inside, &mut failures);
-        if self.canaries.touches()? != before {
-            failures.push("inside: a listening canary was reached".to_owned());
-        }
-        failures.extend(self.canaries.harm());
-        let twin = match self.ask("twin", attempt) {
-            Ok(report) if report.outcome == Outcome::Allowed && report.acts.iter().all(allowed) => {
-                "works".to_owned()
-            }
-            Ok(report) => {
-                failures.push(format!("twin inside: {}", report.detail));
-                "fails".to_owned()
-            }
-            Err(error) => {
-                failures.push(format!("twin inside: {error}"));
-                "fails".to_owned()
-            }
+        let mut attack = match self.ask("attempt", attempt) {
+            Ok(report) => self.judged(attempt, &report),
+            Err(error) => Attack::failed(format!("inside: {error}")),
         };
-        Ok(Row { outside: control.words, inside: words, twin, failures })
+        let mut harm = self.canaries.harm();
+        if self.canaries.touches()? != before {
+            harm.push("a listening canary was reached".to_owned());
+        }
+        attack.failures.extend(harm.iter().map(|what| format!("inside: {what}")));
+        attack.open.extend(harm);
+        Ok(attack)
+    }
+
+    /// Does the legitimate neighbour inside; what is wrong with it comes back.
+    pub fn twin(&mut self, attempt: &Attempt) -> Option<String> {
+        match self.ask("twin", attempt) {
+            Ok(report) if report.outcome == Outcome::Allowed && report.acts.iter().all(allowed) => None,
+            Ok(report) => Some(format!("twin inside: {}", report.detail)),
+            Err(error) => Some(format!("twin inside: {error}")),
+        }
     }
 
     /// Ends the trial: the victim says whether it was harmed.
@@ -118,38 +153,35 @@ impl<'a> Trial<'a> {
         serde_json::from_value(said).map_err(|error| error.to_string())
     }
 
-    fn judge_attempt(
-        &self,
-        attempt: &Attempt,
-        inside: Result<Report, String>,
-        failures: &mut Vec<String>,
-    ) -> String {
-        let report = match inside {
-            Ok(report) => report,
-            Err(error) => {
-                failures.push(format!("inside: {error}"));
-                return "failed".to_owned();
-            }
-        };
-        let mut answers: Vec<String> = Vec::new();
+    fn judged(&self, attempt: &Attempt, report: &Report) -> Attack {
+        let mut attack = Attack::default();
+        let mut answers: Vec<&str> = Vec::new();
         for act in &report.acts {
-            let expected = self.expected(attempt, &act.act);
-            let answer = act.answer();
+            let (answer, expected) = (act.answer(), self.expected(attempt, &act.act));
             if answer != expected {
-                failures
-                    .push(format!("inside: {}: {answer} instead of {expected} ({})", act.act, act.detail));
+                let words =
+                    format!("inside: {}: {answer} instead of {expected} ({})", act.act, act.detail);
+                attack.failures.push(words);
             }
-            if !answers.iter().any(|known| known == answer) {
-                answers.push(answer.to_owned());
+            match act.outcome {
+                Outcome::Allowed if expected != "allowed" => attack.open.push(act.act.clone()),
+                Outcome::Error => attack.untried.push(format!("{}: {}", act.act, act.detail)),
+                _ => {}
+            }
+            if !answers.contains(&answer) {
+                answers.push(answer);
             }
         }
         if report.acts.is_empty() {
-            failures.push("inside: no act at all".to_owned());
+            attack.failures.push("inside: no act at all".to_owned());
+            attack.untried.push("no act at all".to_owned());
         }
         if self.canaries.betrayed_by(&report.detail) {
-            failures.push("inside: the secret was read".to_owned());
+            attack.failures.push("inside: the secret was read".to_owned());
+            attack.open.push("the secret was read".to_owned());
         }
-        answers.join(" ")
+        attack.answers = answers.join(" ");
+        attack
     }
 
     /// The catalogue's answer, unless this very policy grants the act.
