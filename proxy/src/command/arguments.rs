@@ -108,9 +108,15 @@ pub struct StartArguments {
     /// Detach from the terminal: for `stdio`
     #[arg(long, hide = true)]
     pub detached: bool,
-    /// End with the process that started us: for `stdio`
+    /// End with the process that started us: for `stdio` and `policy test`
     #[arg(long, hide = true)]
     pub tied: bool,
+    /// Start nothing but the probe, in the place of this server: for `policy test`
+    #[arg(long, hide = true, value_name = "SERVER", requires = "canary")]
+    pub probe: Option<String>,
+    /// The directory of canaries that the probe sees: for `policy test`
+    #[arg(long, hide = true, value_name = "DIR", requires = "probe")]
+    pub canary: Option<PathBuf>,
 }
 
 /// How tools are shown.
