@@ -84,6 +84,8 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     let kernel = |what| move |errno| StartError::Kernel(what, errno);
     let supervisor = getppid();
     let listener = sanitise()?;
+    #[cfg(feature = "weakened")]
+    crate::weakened::begin().map_err(|error| StartError::File("the file of weaknesses".into(), error))?;
     let cgroups = cgroup::claim();
     let pool = (arguments.mode != Mode::User).then_some(arguments.pool);
     if let Some(pool) = pool {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::catalogue::{self, Attempt, Mode};
+use crate::coverage::{self, Omitted, Tested};
 
 const HEAD: &str = "# Attacks\n\n\
 <!-- Generated from security/src/attempts: BLESS=1 cargo test -p only1mcp-escape --lib ledger -->\n\n\
@@ -37,7 +38,11 @@ pub fn as_json(attempt: &Attempt) -> Value {
 #[must_use]
 pub fn markdown() -> String {
     let mut text = HEAD.to_owned();
-    text.push_str(&format!("{} attempts.\n\n", catalogue::all().count()));
+    text.push_str(&format!(
+        "{} attempts of the probe; with those that tests of their own hold, {} things are tried.\n\n",
+        catalogue::all().count(),
+        coverage::applying()
+    ));
     text.push_str(
         "| id | attempt | stopped by | answer inside | control outside | twin inside | known from |\n",
     );
@@ -51,6 +56,14 @@ pub fn markdown() -> String {
         for (act, reason) in attempt.alone {
             text.push_str(&format!("| {} | {act} | {reason} |\n", attempt.id));
         }
+    }
+    text.push_str("\n## Held by tests of their own\n\n| id | attempt | test |\n|---|---|---|\n");
+    for Tested { id, what, test } in coverage::TESTED {
+        text.push_str(&format!("| {id} | {what} | `{test}` |\n"));
+    }
+    text.push_str("\n## Does not apply\n\n| id | attempt | why not |\n|---|---|---|\n");
+    for Omitted { id, what, reason } in coverage::OMITTED {
+        text.push_str(&format!("| {id} | {what} | {reason} |\n"));
     }
     text
 }

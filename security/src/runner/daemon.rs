@@ -158,7 +158,15 @@ impl Daemon {
     /// # Errors
     /// If the daemon ends, or does not serve all of them in time.
     pub fn relay(&mut self, profiles: &[&str]) -> Result<Relay, Fault> {
-        let deadline = Instant::now() + START_TIMEOUT;
+        self.relay_within(profiles, START_TIMEOUT)
+    }
+
+    /// A client, once all servers' tools are listed; but no later than `patience` from now.
+    ///
+    /// # Errors
+    /// As [`Self::relay`].
+    pub fn relay_within(&mut self, profiles: &[&str], patience: Duration) -> Result<Relay, Fault> {
+        let deadline = Instant::now() + patience;
         let mut last = String::new();
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().doing(|| "wait for the daemon".to_owned())? {
@@ -383,8 +391,8 @@ impl Daemon {
             }
         };
         std::thread::sleep(Duration::from_millis(100));
-        let alive = |pid: &&u32| fs::metadata(format!("/proc/{pid}")).is_ok();
-        let left = ours.iter().filter(alive).map(|pid| format!("process {pid} was left over"));
+        let left = ours.iter().filter(|&&pid| is_left_over(pid));
+        let left = left.map(|pid| format!("process {pid} was left over"));
         let ended = (!status.success()).then(|| format!("the daemon ended with {status}\n{}", self.log()));
         Ok(left.chain(ended).collect())
     }
@@ -454,6 +462,12 @@ fn find(directory: &Path, name: &str) -> Option<PathBuf> {
         fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     let own = entries.iter().find(|path| path.file_name().is_some_and(|found| found == name)).cloned();
     own.or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| find(path, name)))
+}
+
+/// Whether a process still runs after its daemon; if so, it is ended now.
+fn is_left_over(process: u32) -> bool {
+    let pid = i32::try_from(process).map(Pid::from_raw);
+    pid.is_ok_and(|pid| kill(pid, Signal::SIGKILL).is_ok())
 }
 
 fn descendants(root: u32) -> Result<Vec<u32>, Fault> {

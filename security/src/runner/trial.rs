@@ -52,6 +52,19 @@ pub struct Row {
     pub verdict: Verdict,
 }
 
+/// What came of one attack inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attack {
+    /// All answers in words.
+    pub answers: String,
+    /// What is not as it must be.
+    pub failures: Vec<String>,
+    /// What went through though it must not: acts, and canaries that were reached.
+    pub open: Vec<String>,
+    /// What could not be tried.
+    pub untried: Vec<String>,
+}
+
 impl<'a> Trial<'a> {
     /// Puts a server on trial, with canaries of its own uid.
     ///
@@ -84,30 +97,57 @@ impl<'a> Trial<'a> {
         let Subject { mode, person, targets, .. } = &self.subject;
         self.canaries.refill(person)?;
         let control = control::run(attempt, *mode, person, targets, &self.canaries.base, self.programs)?;
+        let (outside, aims) = (control.words, control.aims);
         let mut evidence = Evidence::default();
         evidence.unproven(control.failures);
-        self.canaries.refill(person)?;
+        let inside = self.attacked(attempt, &aims, &mut evidence)?;
+        let twin = self.twin(attempt);
+        let twin_words = if twin.is_some() { "fails" } else { "works" }.to_owned();
+        evidence.unproven(twin);
+        let verdict = evidence.verdict();
+        Ok(Row { outside, inside, twin: twin_words, failures: evidence.into_failures(), verdict })
+    }
+
+    /// Runs the attack inside, without its control and its twin.
+    ///
+    /// # Errors
+    /// If a canary fails of itself.
+    pub fn attack(&mut self, attempt: &Attempt) -> Result<Attack, Fault> {
+        let mut evidence = Evidence::default();
+        let answers = self.attacked(attempt, &[], &mut evidence)?;
+        Ok(evidence.into_attack(answers))
+    }
+
+    /// The answers in words; what they mean goes to the evidence. `aims` are those of the control.
+    fn attacked(
+        &mut self,
+        attempt: &Attempt,
+        aims: &[String],
+        evidence: &mut Evidence,
+    ) -> Result<String, Fault> {
+        self.canaries.refill(&self.subject.person)?;
         let before = self.canaries.touches()?;
-        let inside = self.ask("attempt", attempt);
-        let words = self.judge_attempt(attempt, inside, &control.aims, &mut evidence);
-        if self.canaries.touches()? != before {
-            evidence.harm("inside: a listening canary was reached".to_owned());
-        }
-        self.canaries.harm().into_iter().for_each(|harm| evidence.harm(harm));
-        let twin = match self.ask("twin", attempt) {
-            Ok(report) if report.outcome == Outcome::Allowed && report.acts.iter().all(allowed) => "works",
-            Ok(report) => {
-                evidence.unproven([format!("twin inside: {}", report.detail)]);
-                "fails"
-            }
+        let answers = match self.ask("attempt", attempt) {
+            Ok(report) => self.judge(attempt, &report, aims, evidence),
             Err(error) => {
-                evidence.unproven([format!("twin inside: {error}")]);
-                "fails"
+                evidence.unproven([format!("inside: {error}")]);
+                "failed".to_owned()
             }
         };
-        let verdict = evidence.verdict();
-        let failures = evidence.into_failures();
-        Ok(Row { outside: control.words, inside: words, twin: twin.to_owned(), failures, verdict })
+        self.canaries.harm().iter().for_each(|harm| evidence.harm(harm));
+        if self.canaries.touches()? != before {
+            evidence.harm("a listening canary was reached");
+        }
+        Ok(answers)
+    }
+
+    /// Does the legitimate neighbour inside; what is wrong with it comes back.
+    pub fn twin(&mut self, attempt: &Attempt) -> Option<String> {
+        match self.ask("twin", attempt) {
+            Ok(report) if report.outcome == Outcome::Allowed && report.acts.iter().all(allowed) => None,
+            Ok(report) => Some(format!("twin inside: {}", report.detail)),
+            Err(error) => Some(format!("twin inside: {error}")),
+        }
     }
 
     /// Ends the trial: the victim says whether it was harmed.
@@ -123,21 +163,7 @@ impl<'a> Trial<'a> {
         serde_json::from_value(said).map_err(|error| error.to_string())
     }
 
-    /// The answers in words; what they mean goes to the evidence.
-    fn judge_attempt(
-        &self,
-        attempt: &Attempt,
-        inside: Result<Report, String>,
-        aims: &[String],
-        evidence: &mut Evidence,
-    ) -> String {
-        let report = match inside {
-            Ok(report) => report,
-            Err(error) => {
-                evidence.unproven([format!("inside: {error}")]);
-                return "failed".to_owned();
-            }
-        };
+    fn judge(&self, attempt: &Attempt, report: &Report, aims: &[String], evidence: &mut Evidence) -> String {
         let granted =
             Granted { plan: &self.subject.plan, targets: &self.subject.targets, aims: [aims, &report.aims] };
         let catalogue = attempt.expected(self.subject.mode, self.subject.landlock_abi);
@@ -165,7 +191,7 @@ impl<'a> Trial<'a> {
             evidence.unproven(["inside: no act at all".to_owned()]);
         }
         if self.canaries.betrayed_by(&report.detail) {
-            evidence.harm("inside: the secret was read".to_owned());
+            evidence.harm("the secret was read");
         }
         answers.join(" ")
     }

@@ -1,5 +1,6 @@
 //! What the answers to one attempt mean: held, granted, open, through, or nothing at all.
 
+use super::trial::Attack;
 use crate::probe::Act;
 use crate::probe::outcome::Outcome;
 
@@ -49,23 +50,25 @@ pub struct Evidence {
     weighed: bool,
     open: bool,
     otherwise: bool,
-    untried: bool,
-    through: bool,
+    untried: Vec<String>,
+    through: Vec<String>,
 }
 
 impl Evidence {
     /// Reasons why the attempt proves nothing.
     pub fn unproven(&mut self, why: impl IntoIterator<Item = String>) {
-        let before = self.failures.len();
-        self.failures.extend(why);
-        self.untried |= self.failures.len() > before;
+        let why: Vec<String> = why.into_iter().collect();
+        self.failures.extend(why.iter().cloned());
+        self.untried.extend(why);
     }
 
     /// Something outside was touched.
-    pub fn harm(&mut self, what: String) {
+    pub fn harm(&mut self, what: &str) {
         // Where the policy grants the way to it, it is the policy's doing.
-        self.through |= self.granted.is_empty();
-        self.failures.push(what);
+        if self.granted.is_empty() {
+            self.through.push(what.to_owned());
+        }
+        self.failures.push(format!("inside: {what}"));
     }
 
     /// The policy grants this act.
@@ -85,10 +88,10 @@ impl Evidence {
         }
         self.failures.push(format!("inside: {}: {answer} instead of {expected} ({})", act.act, act.detail));
         match act.outcome {
-            Outcome::Allowed => self.through = true,
-            Outcome::Error => self.untried = true,
+            Outcome::Allowed => self.through.push(act.act.clone()),
+            Outcome::Error => self.untried.push(format!("{}: {}", act.act, act.detail)),
             // What the policy says works does not: the question was another than we thought.
-            Outcome::Denied if is_granted => self.untried = true,
+            Outcome::Denied if is_granted => self.untried.push(format!("{}: {answer}", act.act)),
             Outcome::Denied => self.otherwise = true,
         }
     }
@@ -97,13 +100,19 @@ impl Evidence {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let found = [
-            (self.through, Verdict::Through),
-            (self.untried && (self.claimed || !self.weighed), Verdict::Untried),
+            (!self.through.is_empty(), Verdict::Through),
+            (!self.untried.is_empty() && (self.claimed || !self.weighed), Verdict::Untried),
             (self.open, Verdict::Open),
             (!self.granted.is_empty(), Verdict::Granted),
             (self.otherwise, Verdict::HeldOtherwise),
         ];
         found.into_iter().find(|(is, _)| *is).map_or(Verdict::Held, |(_, verdict)| verdict)
+    }
+
+    /// The same without a verdict.
+    #[must_use]
+    pub fn into_attack(self, answers: String) -> Attack {
+        Attack { answers, failures: self.failures, open: self.through, untried: self.untried }
     }
 
     /// What is not as it must be, in words.
@@ -163,9 +172,6 @@ mod tests {
 
     #[test]
     fn harm_to_what_was_not_granted_is_an_escape() {
-        assert_eq!(
-            weighed(Err(Errno::ENOENT), "ENOENT", |evidence| evidence.harm("gone".into())),
-            Verdict::Through
-        );
+        assert_eq!(weighed(Err(Errno::ENOENT), "ENOENT", |evidence| evidence.harm("gone")), Verdict::Through);
     }
 }
