@@ -20,6 +20,7 @@ pub struct Difference {
     /// Whether the new one allows more there.
     pub direction: Direction,
     /// What it is about.
+    #[serde(flatten)]
     pub act: Act,
     /// All in words.
     pub text: String,
@@ -85,6 +86,8 @@ pub enum Act {
     Tools {
         /// A tool's name, or a prefix followed by `*`.
         pattern: String,
+        /// Patterns below it of which it is not true.
+        except: Vec<String>,
     },
     /// Knowing a variable.
     Variable {

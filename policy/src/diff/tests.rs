@@ -27,7 +27,7 @@ fn said(old: &str, new: &str) -> Vec<String> {
 
 #[test]
 fn every_area_is_said_in_words() {
-    let cases: [(&str, &str, &[&str]); 9] = [
+    let cases: [(&str, &str, &[&str]); 10] = [
         ("", "filesystem: {read: [/data/in]}", &["+ may read /data/in"]),
         ("filesystem: {read: [/data/in]}", "filesystem: {write: [/data/in]}", &["+ may write /data/in"]),
         (
@@ -43,12 +43,13 @@ fn every_area_is_said_in_words() {
         ),
         ("requires: {cgroup: true}", "", &["+ is started even without limits by cgroup"]),
         ("", "requires: {landlock: 7}", &["- is no longer started without landlock at level 7"]),
-        (
-            "tools: {allow: [a]}",
-            "tools: {allow: [a, 'b*']}",
-            &["+ tools whose names begin with b may be called"],
-        ),
+        ("tools: {allow: [a]}", "tools: {allow: [a, 'b*']}", &["+ the tools b* may be called"]),
         ("tools: {allow: ['*']}", "tools: {deny: [a]}", &["- the tool a may no longer be called"]),
+        (
+            "tools: {allow: [a, 'a*', 'b*']}",
+            "tools: {allow: ['*'], deny: ['bb*', c]}",
+            &["+ all tools but a*, b*, c may be called", "- the tools bb* may no longer be called"],
+        ),
     ];
     for (old, new, expected) in cases {
         assert_eq!(said(old, new), expected, "{old} -> {new}");
@@ -203,9 +204,15 @@ fn mentions(act: &Act, done: &str) -> bool {
         Act::ExecuteOwn { path } => kind == "own" && rest == path,
         Act::Limit { name, .. } => kind == "limit" && rest.starts_with(name.as_str()),
         Act::Wall { name } => kind == "wall" && (name.contains(rest.split(' ').next().unwrap())),
-        Act::Tools { pattern } => {
+        Act::Tools { pattern, except } => {
             let within = pattern.strip_suffix('*').is_some_and(|prefix| rest.starts_with(prefix));
-            kind == "tool" && (within || rest == pattern)
+            let excepted = |name: &str| {
+                except.iter().any(|one| match one.strip_suffix('*') {
+                    Some(prefix) => name.starts_with(prefix),
+                    None => name == one,
+                })
+            };
+            kind == "tool" && (rest == pattern || within && !excepted(rest))
         }
         Act::Variable { name, .. } => kind == "variable" && rest == name,
         Act::Existence | Act::Source { .. } => false,

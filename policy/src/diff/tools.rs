@@ -14,39 +14,36 @@ const FRESH: char = '\u{10ffff}';
 pub(super) fn beyond(less: &ToolRules, more: &ToolRules) -> Vec<Act> {
     let all = [&less.allow, &less.deny, &more.allow, &more.deny];
     let patterns: BTreeSet<&str> = all.into_iter().flatten().map(String::as_str).chain(["*"]).collect();
-    let gained =
-        |name: &str| more.verdict(name) == Verdict::Allowed && less.verdict(name) != Verdict::Allowed;
-    let family = |prefix: &str| gained(&format!("{prefix}{FRESH}"));
+    let gained = |pattern: &str| {
+        let name = example(pattern);
+        more.verdict(&name) == Verdict::Allowed && less.verdict(&name) != Verdict::Allowed
+    };
+    let said_above = |pattern: &str| above(pattern, &patterns).is_some_and(gained);
     let mut acts = Vec::new();
-    for pattern in &patterns {
-        let told = match pattern.strip_suffix('*') {
-            // The prefix itself is a name, too, and every pattern that matches the family matches it; but a
-            // pattern without a star may match it alone, and then it is in the list.
-            Some(prefix) => !family(prefix) || covered(prefix, &patterns, family),
-            None => {
-                !gained(pattern)
-                    || covered(pattern, &patterns, family)
-                    || family_of(pattern, &patterns, family)
-            }
-        };
-        if !told {
-            acts.push(Act::Tools { pattern: (*pattern).to_owned() });
-        }
+    for pattern in patterns.iter().filter(|pattern| gained(pattern) && !said_above(pattern)) {
+        let except = patterns.iter().filter(|other| {
+            !gained(other)
+                && above(other, &patterns).is_some_and(|above| is_part(above, pattern) && gained(above))
+        });
+        let except = except.map(|other| (*other).to_owned()).collect();
+        acts.push(Act::Tools { pattern: (*pattern).to_owned(), except });
     }
     acts
 }
 
-/// Whether the longest shorter prefix of `text` gains its whole family: then it has been said.
-fn covered(text: &str, patterns: &BTreeSet<&str>, family: impl Fn(&str) -> bool) -> bool {
-    let shorter = prefixes(patterns).filter(|prefix| text.starts_with(prefix) && *prefix != text);
-    shorter.max_by_key(|prefix| prefix.len()).is_some_and(family)
+/// A name that decides for all names of which this pattern is the closest.
+fn example(pattern: &str) -> String {
+    pattern.strip_suffix('*').map_or_else(|| pattern.to_owned(), |prefix| format!("{prefix}{FRESH}"))
 }
 
-/// Whether `text` is itself a prefix whose family is gained.
-fn family_of(text: &str, patterns: &BTreeSet<&str>, family: impl Fn(&str) -> bool) -> bool {
-    prefixes(patterns).any(|prefix| prefix == text) && family(text)
+/// The closest pattern with a star that is wider than `pattern`.
+fn above<'a>(pattern: &str, patterns: &BTreeSet<&'a str>) -> Option<&'a str> {
+    let wider = patterns.iter().copied().filter(|other| *other != pattern && is_part(pattern, other));
+    wider.max_by_key(|other| other.len())
 }
 
-fn prefixes<'a>(patterns: &'a BTreeSet<&str>) -> impl Iterator<Item = &'a str> {
-    patterns.iter().filter_map(|pattern| pattern.strip_suffix('*'))
+/// Whether every name of `pattern` is one of `wider`.
+fn is_part(pattern: &str, wider: &str) -> bool {
+    let text = pattern.strip_suffix('*').unwrap_or(pattern);
+    pattern == wider || wider.strip_suffix('*').is_some_and(|prefix| text.starts_with(prefix))
 }

@@ -35,11 +35,14 @@ pub(super) fn of(direction: Direction, act: &Act) -> String {
         }
         Act::Wall { name } if direction == Direction::Wider => format!("is started even without {name}"),
         Act::Wall { name } => format!("is no longer started without {name}"),
-        Act::Tools { pattern } => match pattern.strip_suffix('*') {
-            Some("") => format!("tools {may} be called, but for those named otherwise"),
-            Some(prefix) => format!("tools whose names begin with {prefix} {may} be called"),
-            None => format!("the tool {pattern} {may} be called"),
-        },
+        Act::Tools { pattern, except } => {
+            let but = if except.is_empty() { String::new() } else { format!(" but {}", except.join(", ")) };
+            match pattern.as_str() {
+                "*" => format!("all tools{but} {may} be called"),
+                pattern if pattern.ends_with('*') => format!("the tools {pattern}{but} {may} be called"),
+                pattern => format!("the tool {pattern} {may} be called"),
+            }
+        }
         Act::Variable { name, credential, changed } => variable(may, name, credential.as_deref(), *changed),
     }
 }

@@ -102,8 +102,12 @@ fn refused(subject: &Subject, output: &Output) -> Failure {
 
 /// A word that is no path was taken for a server.
 fn unknown(name: &str, exit: Exit) -> Failure {
-    Failure::new(exit, format!("the server {name} cannot be compared"))
-        .help("name a server, a policy file or a configuration; a path has a / or a . in it")
+    let help = if exit == Exit::Passed(Exit::Usage.code()) {
+        "name a server, a policy file or a configuration; a path has a / or a . in it"
+    } else {
+        "mend what is listed above"
+    };
+    Failure::new(exit, format!("the server {name} cannot be compared")).help(help)
 }
 
 fn in_words(differences: &[Difference]) -> String {
