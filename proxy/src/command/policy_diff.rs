@@ -76,7 +76,8 @@ fn read(subject: &Subject, source: &Source) -> Result<Confinements, Failure> {
     let tool = Tool::new(if matches!(subject, Subject::File(_)) { &builtin } else { source })?;
     let output = tool.run(Task::Confinements, false, |command| match subject {
         Subject::File(path) => {
-            command.arg("--document").arg(path);
+            // Nothing comes into force here: a link to a document, or `..`, may stand for it.
+            command.arg("--document").arg(path.canonicalize().unwrap_or_else(|_| path.clone()));
         }
         other => other.add_to(command),
     })?;

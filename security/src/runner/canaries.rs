@@ -133,6 +133,8 @@ impl Canaries {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It may outlive us, with nobody to talk to.
+            .stderr(Stdio::null())
             .spawn()
             .doing(|| "start the victim".to_owned())?;
         let silent = || Fault::Program("the victim does not say where its secret lies".to_owned());
