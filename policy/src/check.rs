@@ -210,4 +210,4 @@ fn note_unused(config: &ConfigDocument, policies: &Policies, findings: &mut Find
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

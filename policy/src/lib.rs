@@ -4,7 +4,8 @@
 //!
 //! Reading order: [`limits`], [`finding`], [`document`], [`files`], [`path`], [`profile`],
 //! [`system_calls`], [`floor`], [`protected`], [`resolve`], [`root`], [`policy`], [`check`], [`plan`],
-//! [`view`], [`redact`], [`explain`], [`show`], [`schema`].
+//! [`view`], [`redact`], [`explain`], [`show`], [`schema`],
+//! [`stand_in`].
 #![forbid(unsafe_code)]
 
 pub mod check;
@@ -27,5 +28,6 @@ pub mod resolve;
 pub mod root;
 pub mod schema;
 pub mod show;
+pub mod stand_in;
 pub mod system_calls;
 pub mod view;

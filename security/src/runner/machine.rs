@@ -86,6 +86,8 @@ impl Person {
             command
         };
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
+        // Some are uids that no user database knows.
+        command.env("HOME", "/nonexistent");
         command
     }
 }

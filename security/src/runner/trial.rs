@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use super::canaries::Canaries;
 use super::control;
 use super::fault::Fault;
+use super::granted::{Expectation, Granted};
 use super::machine::{Person, Programs};
+use super::verdict::{Evidence, Verdict};
 use crate::catalogue::{Attempt, Mode};
 use crate::probe::outcome::Outcome;
 use crate::probe::{Act, Report, Targets};
@@ -46,6 +48,21 @@ pub struct Row {
     pub twin: String,
     /// What is not as it must be.
     pub failures: Vec<String>,
+    /// What it means for the policy.
+    pub verdict: Verdict,
+}
+
+/// What came of one attack inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attack {
+    /// All answers in words.
+    pub answers: String,
+    /// What is not as it must be.
+    pub failures: Vec<String>,
+    /// What went through though it must not: acts, and canaries that were reached.
+    pub open: Vec<String>,
+    /// What could not be tried.
+    pub untried: Vec<String>,
 }
 
 impl<'a> Trial<'a> {
@@ -80,29 +97,57 @@ impl<'a> Trial<'a> {
         let Subject { mode, person, targets, .. } = &self.subject;
         self.canaries.refill(person)?;
         let control = control::run(attempt, *mode, person, targets, &self.canaries.base, self.programs)?;
-        let mut failures = control.failures;
-        self.canaries.refill(person)?;
+        let (outside, aims) = (control.words, control.aims);
+        let mut evidence = Evidence::default();
+        evidence.unproven(control.failures);
+        let inside = self.attacked(attempt, &aims, &mut evidence)?;
+        let twin = self.twin(attempt);
+        let twin_words = if twin.is_some() { "fails" } else { "works" }.to_owned();
+        evidence.unproven(twin);
+        let verdict = evidence.verdict();
+        Ok(Row { outside, inside, twin: twin_words, failures: evidence.into_failures(), verdict })
+    }
+
+    /// Runs the attack inside, without its control and its twin.
+    ///
+    /// # Errors
+    /// If a canary fails of itself.
+    pub fn attack(&mut self, attempt: &Attempt) -> Result<Attack, Fault> {
+        let mut evidence = Evidence::default();
+        let answers = self.attacked(attempt, &[], &mut evidence)?;
+        Ok(evidence.into_attack(answers))
+    }
+
+    /// The answers in words; what they mean goes to the evidence. `aims` are those of the control.
+    fn attacked(
+        &mut self,
+        attempt: &Attempt,
+        aims: &[String],
+        evidence: &mut Evidence,
+    ) -> Result<String, Fault> {
+        self.canaries.refill(&self.subject.person)?;
         let before = self.canaries.touches()?;
-        let inside = self.ask("attempt", attempt);
-        let words = self.judge_attempt(attempt, inside, &mut failures);
-        if self.canaries.touches()? != before {
-            failures.push("inside: a listening canary was reached".to_owned());
-        }
-        failures.extend(self.canaries.harm());
-        let twin = match self.ask("twin", attempt) {
-            Ok(report) if report.outcome == Outcome::Allowed && report.acts.iter().all(allowed) => {
-                "works".to_owned()
-            }
-            Ok(report) => {
-                failures.push(format!("twin inside: {}", report.detail));
-                "fails".to_owned()
-            }
+        let answers = match self.ask("attempt", attempt) {
+            Ok(report) => self.judge(attempt, &report, aims, evidence),
             Err(error) => {
-                failures.push(format!("twin inside: {error}"));
-                "fails".to_owned()
+                evidence.unproven([format!("inside: {error}")]);
+                "failed".to_owned()
             }
         };
-        Ok(Row { outside: control.words, inside: words, twin, failures })
+        self.canaries.harm().iter().for_each(|harm| evidence.harm(harm));
+        if self.canaries.touches()? != before {
+            evidence.harm("a listening canary was reached");
+        }
+        Ok(answers)
+    }
+
+    /// Does the legitimate neighbour inside; what is wrong with it comes back.
+    pub fn twin(&mut self, attempt: &Attempt) -> Option<String> {
+        match self.ask("twin", attempt) {
+            Ok(report) if report.outcome == Outcome::Allowed && report.acts.iter().all(allowed) => None,
+            Ok(report) => Some(format!("twin inside: {}", report.detail)),
+            Err(error) => Some(format!("twin inside: {error}")),
+        }
     }
 
     /// Ends the trial: the victim says whether it was harmed.
@@ -118,56 +163,37 @@ impl<'a> Trial<'a> {
         serde_json::from_value(said).map_err(|error| error.to_string())
     }
 
-    fn judge_attempt(
-        &self,
-        attempt: &Attempt,
-        inside: Result<Report, String>,
-        failures: &mut Vec<String>,
-    ) -> String {
-        let report = match inside {
-            Ok(report) => report,
-            Err(error) => {
-                failures.push(format!("inside: {error}"));
-                return "failed".to_owned();
-            }
-        };
-        let mut answers: Vec<String> = Vec::new();
+    fn judge(&self, attempt: &Attempt, report: &Report, aims: &[String], evidence: &mut Evidence) -> String {
+        let granted =
+            Granted { plan: &self.subject.plan, targets: &self.subject.targets, aims: [aims, &report.aims] };
+        let catalogue = attempt.expected(self.subject.mode, self.subject.landlock_abi);
+        let mut answers: Vec<&str> = Vec::new();
         for act in &report.acts {
-            let expected = self.expected(attempt, &act.act);
-            let answer = act.answer();
-            if answer != expected {
-                failures
-                    .push(format!("inside: {}: {answer} instead of {expected} ({})", act.act, act.detail));
-            }
-            if !answers.iter().any(|known| known == answer) {
-                answers.push(answer.to_owned());
+            let expected = match granted.expectation(attempt, act) {
+                Expectation::Catalogue => catalogue.to(&act.act),
+                Expectation::Done => {
+                    evidence.granted(&act.act);
+                    "allowed"
+                }
+                // Another wall may still hold, by whatever answer.
+                Expectation::Any if act.outcome == Outcome::Allowed => {
+                    evidence.granted(&act.act);
+                    act.answer()
+                }
+                Expectation::Any => act.answer(),
+            };
+            evidence.weigh(act, expected);
+            if !answers.contains(&act.answer()) {
+                answers.push(act.answer());
             }
         }
         if report.acts.is_empty() {
-            failures.push("inside: no act at all".to_owned());
+            evidence.unproven(["inside: no act at all".to_owned()]);
         }
         if self.canaries.betrayed_by(&report.detail) {
-            failures.push("inside: the secret was read".to_owned());
+            evidence.harm("the secret was read");
         }
         answers.join(" ")
-    }
-
-    /// The catalogue's answer, unless this very policy grants the act.
-    fn expected(&self, attempt: &Attempt, act: &str) -> &'static str {
-        let plan = &self.subject.plan;
-        let granted = match act {
-            _ if attempt.id == "K21" => plan.jit,
-            "memfd_create" | "execve(/proc/self/fd/memfd)" => plan.jit,
-            "execute a file written to scratch" => plan.state_executable,
-            "execute a file written to /tmp" => {
-                plan.scratch.iter().any(|scratch| scratch.path == "/tmp" && scratch.executable)
-            }
-            _ => false,
-        };
-        if granted {
-            return "allowed";
-        }
-        attempt.expected(self.subject.mode, self.subject.landlock_abi).to(act)
     }
 }
 

@@ -2,6 +2,7 @@
 //! what a pointer points to could change between the check and the call.
 
 use crate::machine::Isolation;
+use crate::weakened::{Weakness, lacks};
 use only1mcp_wire::plan::ServerPlan;
 use seccompiler::SeccompCmpArgLen::{Dword, Qword};
 use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
@@ -32,6 +33,7 @@ pub fn harmless(
     isolation: Isolation,
 ) -> Result<Vec<SeccompRule>, BackendError> {
     match call {
+        _ if lacks(Weakness::AnyArguments) => Ok(Vec::new()),
         libc::SYS_clone => any_of(&[&[(0, Dword, MaskedEq(CLONE_NAMESPACES), 0)]]),
         libc::SYS_socket => of_its_namespace(),
         libc::SYS_socketpair => any_of(&[&[(0, Dword, Eq, libc::AF_UNIX as u64)]]),
@@ -106,7 +108,8 @@ fn any_of(rules: &[&[Condition]]) -> Result<Vec<SeccompRule>, BackendError> {
 
 fn all_of(conditions: &[Condition]) -> Result<SeccompRule, BackendError> {
     let build = |(argument, length, operator, value): &Condition| {
-        SeccompCondition::new(*argument, length.clone(), operator.clone(), *value)
+        let length = if lacks(Weakness::WideComparison) { Qword } else { length.clone() };
+        SeccompCondition::new(*argument, length, operator.clone(), *value)
     };
     SeccompRule::new(conditions.iter().map(build).collect::<Result<_, _>>()?)
 }

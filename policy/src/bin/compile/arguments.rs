@@ -5,13 +5,14 @@ use crate::open::unmapped_root;
 use only1mcp_policy::check::BUILT_IN_NAME;
 use only1mcp_policy::floor::Own;
 use only1mcp_policy::path::{normalise, parent};
+use only1mcp_policy::stand_in::StandIn;
 use only1mcp_wire::Mode;
 use std::ffi::OsString;
 
 /// How the program is called.
 pub const USAGE: &str = "usage: only1mcp-compile plan|check|explain|show|view|schema [--config PATH|builtin] \
 [--program-dir DIR] [--state-dir DIR] [--runtime-dir DIR] [--mode user|root|system] [--server NAME] \
-[--policy-file FILE] [--json] [--strict-owner UID]";
+[--policy-file FILE] [--json] [--strict-owner UID] [--probe SERVER --canary DIR]";
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,10 @@ pub struct Arguments {
     pub json: bool,
     /// The one uid that files may belong to.
     pub strict_owner: Option<u32>,
+    /// The server whose place the probe takes.
+    pub probe: Option<String>,
+    /// The directory of canaries that the probe sees.
+    pub canary: Option<String>,
 }
 
 impl Arguments {
@@ -70,6 +75,9 @@ impl Arguments {
             }
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))??;
             read.option(&word, value)?;
+        }
+        if read.probe.is_some() != read.canary.is_some() {
+            return Err("--probe and --canary belong together".to_owned());
         }
         if action == Action::Explain && read.server.is_none() {
             return Err("explain needs --server NAME".to_owned());
@@ -91,6 +99,8 @@ impl Arguments {
             policy_file: None,
             json: false,
             strict_owner: None,
+            probe: None,
+            canary: None,
         }
     }
 
@@ -102,6 +112,8 @@ impl Arguments {
             "--runtime-dir" => self.runtime_directory = Some(absolute(&value)?),
             "--mode" => self.mode = mode(&value)?,
             "--server" => self.server = Some(value),
+            "--probe" => self.probe = Some(value),
+            "--canary" => self.canary = Some(absolute(&value)?),
             "--policy-file" => self.policy_file = Some(absolute(&value)?),
             "--strict-owner" => {
                 let uid = value.parse().map_err(|_| format!("`{value}` is not a uid"))?;
@@ -128,6 +140,11 @@ impl Arguments {
         let runtime = variable("XDG_RUNTIME_DIR").map(|base| format!("{base}/only1mcp"));
         let state = state_directory(self.mode == Mode::Root);
         self.runtime_directory.clone().into_iter().chain(runtime).chain([state])
+    }
+
+    /// Where the probe stands in, if it does.
+    pub fn stand_in(&self) -> Option<StandIn> {
+        Some(StandIn { server: self.probe.clone()?, canary: self.canary.clone()? })
     }
 
     /// The configuration's name in findings.
@@ -206,6 +223,8 @@ mod tests {
             "explain",
             "check --strict-owner x",
             "check --mode x",
+            "plan --probe a",
+            "plan --canary /c",
             "plan x",
         ] {
             assert!(read(bad).is_err(), "{bad}");

@@ -11,7 +11,8 @@ mod output;
 use arguments::{Action, Arguments};
 use host::Host;
 use only1mcp_policy::check::{self, Checked, Input};
-use only1mcp_policy::finding::Findings;
+use only1mcp_policy::finding::{Findings, Place};
+use only1mcp_policy::stand_in;
 use open::Documents;
 use std::process::ExitCode;
 
@@ -77,7 +78,11 @@ fn run(arguments: &Arguments, documents: Documents, mut findings: Findings) -> s
         output::findings(&findings, arguments)?;
         return Ok(code(&findings));
     }
-    let checked = check::check(&input, &mut findings);
+    let mut checked = check::check(&input, &mut findings);
+    if let Some(probe) = arguments.stand_in() {
+        let place = Place::whole(arguments.config_name());
+        stand_in::put(&probe, &mut checked, &input, &place, &mut findings);
+    }
     print(arguments, &checked, documents.read, &findings)
 }
 

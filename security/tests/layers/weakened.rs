@@ -1,0 +1,193 @@
+//! A daemon whose launcher lacks something: built once, told by a file beside it what, and attacked.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use only1mcp_escape::catalogue::{self, Attempt, Mode};
+use only1mcp_escape::runner::canaries::Canaries;
+use only1mcp_escape::runner::daemon::Daemon;
+use only1mcp_escape::runner::machine::{Person, Programs};
+use only1mcp_escape::runner::trial::{Attack, Trial};
+
+use crate::{BASE, PROFILES, SERVER, proc};
+
+/// All programs of a daemon but the launcher.
+const OTHERS: [&str; 5] =
+    ["only1mcp", "only1mcp-init", "only1mcp-compile", "only1mcp-probe", "only1mcp-builtin"];
+/// Where the launcher looks for what it lacks.
+const FILE: &str = "weakened";
+/// Each run is made as a person of its own, so that one which can reach others reaches none of another run.
+static NEXT_PERSON: AtomicU32 = AtomicU32::new(45_700);
+/// Attempts that try thousands of numbers; the walls they ask about are asked about by quicker ones, too.
+const SLOW: [&str; 2] = ["K01", "P05"];
+/// How long a server may take to be there. One whose launch fails is tried again and again until then.
+const START_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long the kernel may take to end the servers of a launcher that was killed.
+const ORPHAN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What came of attacking a weakened daemon.
+#[derive(Debug)]
+pub enum Found {
+    /// No server was started: the mistake fails closed.
+    Nothing,
+    /// The answers.
+    Answers(Answers),
+}
+
+/// All answers of one run.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// What came of each attack.
+    pub attacks: BTreeMap<&'static str, Attack>,
+    /// Attempts whose legitimate neighbour fails, and why.
+    pub twins: BTreeMap<&'static str, String>,
+    /// What `status`, the plan and /proc do not agree about, and servers that outlive their launcher.
+    pub facts: Vec<String>,
+}
+
+impl Answers {
+    /// All that is not as it must be: attempts by their number, facts by their name.
+    pub fn red(&self) -> Vec<String> {
+        let attacks = self.attacks.iter().filter(|(_, attack)| !attack.failures.is_empty());
+        let mut red: Vec<String> = attacks.map(|(id, _)| (*id).to_owned()).collect();
+        red.extend(self.twins.keys().map(|id| format!("{id} twin")));
+        red.extend(self.facts.iter().cloned());
+        red
+    }
+}
+
+/// How much is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The attacks alone.
+    Attacks,
+    /// The attacks, their twins, and the facts of /proc.
+    Everything,
+}
+
+/// The attempts that are made.
+pub fn attempts() -> impl Iterator<Item = &'static Attempt> {
+    catalogue::all().filter(|attempt| !SLOW.contains(&attempt.id))
+}
+
+/// Where the programs that ship are.
+pub fn shipped() -> PathBuf {
+    let beside_probe = Path::new(env!("CARGO_BIN_EXE_only1mcp-probe")).parent().unwrap().to_path_buf();
+    std::env::var_os("ONLY1MCP_BIN_DIR").map_or(beside_probe, PathBuf::from)
+}
+
+/// The launcher that can lack anything, built by the first who asks.
+#[expect(clippy::disallowed_methods, reason = "the test builds a program")]
+pub fn launcher() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("weakened");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--locked", "--quiet", "-p", "only1mcp-launcher", "--features", "weakened"]);
+        build.arg("--target-dir").arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(build.status().unwrap().success(), "the weakened launcher cannot be built");
+        target.join("debug/only1mcp-launcher")
+    })
+}
+
+/// Attacks a daemon whose launcher lacks all of `lacking`.
+pub fn attack(lacking: &[&str], mode: Mode, depth: Depth) -> Found {
+    let person = if mode == Mode::Root { Person::root().unwrap() } else { a_person() };
+    let shipped = Programs::of(shipped());
+    let mut canaries = Canaries::new(Path::new(BASE), mode, &person, &shipped).unwrap();
+    let programs = Programs::of(gather(&canaries.base.join("programs"), lacking));
+    let mut daemon = Daemon::start(mode, &person, &canaries, &PROFILES, &programs).unwrap();
+    let found = match daemon.relay_within(&PROFILES, START_TIMEOUT) {
+        Ok(mut relay) => {
+            let mut call = |tool: &str, arguments: &_| relay.call(&format!("{SERVER}__{tool}"), arguments);
+            Found::Answers(ask(&daemon, &mut canaries, &mut call, lacking, depth))
+        }
+        Err(fault) => {
+            let fault = fault.to_string();
+            assert!(fault.contains("cannot start server"), "without {lacking:?}: {fault}");
+            Found::Nothing
+        }
+    };
+    daemon.end().unwrap();
+    found
+}
+
+fn ask(
+    daemon: &Daemon,
+    canaries: &mut Canaries,
+    call: &mut dyn FnMut(&str, &serde_json::Value) -> Result<serde_json::Value, String>,
+    lacking: &[&str],
+    depth: Depth,
+) -> Answers {
+    let mut subject = daemon.subject(SERVER, PROFILES[1]).unwrap();
+    if lacking.contains(&"mount namespace") {
+        // Then nothing is called /state, and the server's directory has its real name.
+        subject.targets.set("scratch", daemon.server_state(SERVER).unwrap().to_string_lossy());
+    }
+    let shipped = Programs::of(shipped());
+    let mut trial = Trial::of(subject, canaries, call, &shipped).unwrap();
+    let mut answers = Answers::default();
+    for attempt in attempts() {
+        answers.attacks.insert(attempt.id, trial.attack(attempt).unwrap());
+        if depth == Depth::Everything {
+            answers.twins.extend(trial.twin(attempt).map(|failure| (attempt.id, failure)));
+        }
+    }
+    answers.facts.extend(trial.finish());
+    if depth == Depth::Everything {
+        answers.facts.extend(proc::disagreements(daemon, SERVER));
+        answers.facts.extend(outlives_launcher(daemon));
+    }
+    answers
+}
+
+/// Kills the launcher while the proxy, which would notice, stands still: does the server die with it?
+fn outlives_launcher(daemon: &Daemon) -> Option<String> {
+    let pid = |process: u32| Pid::from_raw(i32::try_from(process).unwrap());
+    let server = pid(daemon.server_process(SERVER).unwrap());
+    let proxy = pid(daemon.process("serve").unwrap());
+    kill(proxy, Signal::SIGSTOP).unwrap();
+    kill(pid(daemon.process("only1mcp-launcher").unwrap()), Signal::SIGKILL).unwrap();
+    let deadline = Instant::now() + ORPHAN_TIMEOUT;
+    while kill(server, None).is_ok() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let outlived = kill(server, Signal::SIGKILL).is_ok();
+    kill(proxy, Signal::SIGCONT).unwrap();
+    outlived.then(|| "the server outlives its launcher".to_owned())
+}
+
+fn a_person() -> Person {
+    if Person::root().is_none() {
+        return Person::own();
+    }
+    let id = NEXT_PERSON.fetch_add(1, Ordering::Relaxed);
+    Person { uid: id, gid: id }
+}
+
+/// A folder with all programs, the weakened launcher among them, and the file that says what it lacks.
+fn gather(folder: &Path, lacking: &[&str]) -> PathBuf {
+    fs::create_dir(folder).unwrap();
+    for name in OTHERS {
+        place(&shipped().join(name), &folder.join(name));
+    }
+    place(launcher(), &folder.join("only1mcp-launcher"));
+    fs::write(folder.join(FILE), lacking.join("\n")).unwrap();
+    folder.to_path_buf()
+}
+
+/// A second name if it can be, for the programs are large; else a copy.
+fn place(from: &Path, to: &Path) {
+    if fs::hard_link(from, to).is_err() {
+        fs::copy(from, to).unwrap();
+        fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
