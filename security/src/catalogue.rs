@@ -210,6 +210,7 @@ pub fn all() -> impl Iterator<Item = &'static Attempt> {
         attempts::tables::ATTEMPTS,
         attempts::privileges::ATTEMPTS,
         attempts::leaks::ATTEMPTS,
+        attempts::common_ground::ATTEMPTS,
     ]
     .into_iter()
     .flatten()

@@ -51,6 +51,8 @@ pub struct Row {
 /// What came of one attack inside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attack {
+    /// How many acts it is.
+    pub acts: usize,
     /// All answers in words.
     pub answers: String,
     /// What is not as it must be.
@@ -66,8 +68,8 @@ impl Attack {
         Self {
             answers: "failed".to_owned(),
             failures: vec![error.clone()],
-            open: Vec::new(),
             untried: vec![error],
+            ..Self::default()
         }
     }
 }
@@ -154,13 +156,12 @@ impl<'a> Trial<'a> {
     }
 
     fn judged(&self, attempt: &Attempt, report: &Report) -> Attack {
-        let mut attack = Attack::default();
+        let mut attack = Attack { acts: report.acts.len(), ..Attack::default() };
         let mut answers: Vec<&str> = Vec::new();
         for act in &report.acts {
             let (answer, expected) = (act.answer(), self.expected(attempt, &act.act));
             if answer != expected {
-                let words =
-                    format!("inside: {}: {answer} instead of {expected} ({})", act.act, act.detail);
+                let words = format!("inside: {}: {answer} instead of {expected} ({})", act.act, act.detail);
                 attack.failures.push(words);
             }
             match act.outcome {

@@ -1,0 +1,224 @@
+//! The matrix: which attempt goes through without which wall, and which only without two.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use only1mcp_escape::catalogue::{Attempt, Mode};
+use only1mcp_escape::runner::trial::Attack;
+
+use crate::runs::{Lacking, Runs};
+use crate::weakened;
+
+/// Every wall of user mode that can be taken away as a whole.
+pub const WALLS: &[&str] = &[
+    "mount namespace",
+    "pid namespace",
+    "network namespace",
+    "ipc namespace",
+    "uts namespace",
+    "cgroup namespace",
+    "limit of user namespaces",
+    "landlock",
+    "seccomp",
+    "no new privileges",
+    "no capabilities",
+    "read-only mounts",
+    "noexec mounts",
+    "nosuid mounts",
+    "nodev mounts",
+    "small /proc",
+    "hidden processes",
+    "undumpable init",
+    "closed descriptors",
+    "resource limits",
+    "own session keyring",
+];
+
+/// Walls that are said to stand behind each other.
+pub const PARTNERS: &[[&str; 2]] = &[
+    ["mount namespace", "landlock"],
+    ["mount namespace", "pid namespace"],
+    ["pid namespace", "landlock"],
+    ["pid namespace", "seccomp"],
+    ["network namespace", "landlock"],
+    ["network namespace", "seccomp"],
+    ["ipc namespace", "seccomp"],
+    ["limit of user namespaces", "seccomp"],
+    ["own session keyring", "seccomp"],
+    ["no capabilities", "seccomp"],
+    ["no capabilities", "landlock"],
+    ["landlock", "seccomp"],
+    ["read-only mounts", "landlock"],
+    ["noexec mounts", "landlock"],
+    ["small /proc", "landlock"],
+    ["hidden processes", "undumpable init"],
+    ["undumpable init", "landlock"],
+    ["directory opened without close-on-exec", "closed descriptors"],
+];
+
+/// What came of one attempt in all runs.
+struct Layer {
+    attempt: &'static Attempt,
+    /// Walls that alone stop it, or some of its acts.
+    alone: Vec<String>,
+    /// Pairs of which each alone stops it.
+    pairs: Vec<String>,
+    /// Whether it is stopped at all.
+    is_stopped: bool,
+}
+
+/// The whole matrix.
+pub struct Layers {
+    landlock_abi: u8,
+    rows: Vec<Layer>,
+    /// Per wall: what goes through without it, and what another one stops in its place, with another answer.
+    worth: Vec<(&'static str, Vec<&'static str>, Vec<&'static str>)>,
+    /// Walls without which, even with a partner gone too, everything is as with them.
+    pub worthless: Vec<&'static str>,
+    /// What a weakened sandbox did not let be tried: then nothing is known.
+    pub untried: Vec<String>,
+}
+
+/// Reads the matrix off the runs.
+pub fn layers(runs: &Runs) -> Layers {
+    let rows: Vec<Layer> = weakened::attempts().map(|attempt| layer(runs, attempt)).collect();
+    let worth: Vec<_> = WALLS
+        .iter()
+        .map(|wall| {
+            let without = std::slice::from_ref(wall);
+            let open = ids(runs, without, |attack, _| !attack.open.is_empty());
+            let taken_over = ids(runs, without, |attack, before| {
+                attack.open.is_empty() && attack.answers != before.answers
+            });
+            (*wall, open, taken_over)
+        })
+        .collect();
+    let in_pairs: BTreeSet<&str> = PARTNERS
+        .iter()
+        .filter(|pair| weakened::attempts().any(|attempt| needs_both(runs, attempt, pair)))
+        .flatten()
+        .copied()
+        .collect();
+    let is_worthless =
+        |(wall, open, _): &&(&'static str, Vec<_>, Vec<_>)| open.is_empty() && !in_pairs.contains(wall);
+    Layers {
+        landlock_abi: runs.landlock_abi(),
+        worthless: worth.iter().filter(is_worthless).map(|(wall, ..)| *wall).collect(),
+        untried: untried(runs),
+        rows,
+        worth,
+    }
+}
+
+fn attack<'a>(runs: &'a Runs, lacking: Lacking, attempt: &Attempt) -> Option<&'a Attack> {
+    runs.in_mode(lacking, Mode::User)?.answers()?.attacks.get(attempt.id)
+}
+
+fn is_open(runs: &Runs, lacking: Lacking, attempt: &Attempt) -> bool {
+    attack(runs, lacking, attempt).is_some_and(|attack| !attack.open.is_empty())
+}
+
+fn needs_both(runs: &Runs, attempt: &Attempt, pair: &'static [&'static str; 2]) -> bool {
+    is_open(runs, pair, attempt)
+        && !pair.iter().any(|wall| is_open(runs, std::slice::from_ref(wall), attempt))
+}
+
+fn layer(runs: &Runs, attempt: &'static Attempt) -> Layer {
+    let alone = WALLS.iter().filter_map(|wall| {
+        let attack = attack(runs, std::slice::from_ref(wall), attempt)?;
+        match attack.open.len() {
+            0 => None,
+            open if open >= attack.acts => Some((*wall).to_owned()),
+            open => Some(format!("{wall} ({open} of {} acts)", attack.acts)),
+        }
+    });
+    let pairs = PARTNERS.iter().filter(|pair| needs_both(runs, attempt, pair));
+    Layer {
+        attempt,
+        alone: alone.collect(),
+        pairs: pairs.map(|[first, second]| format!("{first} and {second}")).collect(),
+        is_stopped: attack(runs, &[], attempt).is_some_and(|attack| attack.answers != "allowed"),
+    }
+}
+
+fn ids(runs: &Runs, lacking: Lacking, is_meant: impl Fn(&Attack, &Attack) -> bool) -> Vec<&'static str> {
+    let meant = weakened::attempts().filter(|attempt| {
+        let pair = attack(runs, lacking, attempt).zip(attack(runs, &[], attempt));
+        pair.is_some_and(|(attack, before)| is_meant(attack, before))
+    });
+    meant.map(|attempt| attempt.id).collect()
+}
+
+fn untried(runs: &Runs) -> Vec<String> {
+    let mut words = Vec::new();
+    let singles = WALLS.iter().map(std::slice::from_ref);
+    for lacking in singles.chain(PARTNERS.iter().map(<[_; 2]>::as_slice)) {
+        for attempt in weakened::attempts() {
+            match attack(runs, lacking, attempt) {
+                Some(attack) if attack.untried.is_empty() => {}
+                Some(attack) => {
+                    words.push(format!("without {lacking:?}: {}: {:?}", attempt.id, attack.untried))
+                }
+                None => words.push(format!("without {lacking:?}: {}: no server", attempt.id)),
+            }
+        }
+    }
+    words
+}
+
+impl Layer {
+    fn verdict(&self) -> &'static str {
+        match (self.is_stopped, self.alone.is_empty()) {
+            (false, _) => "not stopped",
+            (true, true) => "twice",
+            (true, false) => "once",
+        }
+    }
+
+    fn falls(&self) -> String {
+        let alone = self.alone.iter().map(|wall| format!("without {wall}"));
+        let pairs = self.pairs.iter().map(|pair| format!("without {pair} together"));
+        let words: Vec<String> = alone.chain(pairs).collect();
+        if words.is_empty() && self.is_stopped {
+            "in none of these runs".to_owned()
+        } else {
+            words.join("; ")
+        }
+    }
+}
+
+impl Layers {
+    /// The whole of `layers.md`.
+    pub fn in_words(&self) -> String {
+        let count = |verdict| self.rows.iter().filter(|row| row.verdict() == verdict).count();
+        let mut text = format!(
+            "# Layers\n\n\
+             <!-- Generated: BLESS=1 cargo test -p only1mcp-escape --test layers -->\n\
+             <!-- Landlock ABI {} -->\n\n\
+             The catalogue against launchers that lack one wall, or two that are said to stand behind each other, in user\n\
+             mode, profile native. An attempt is *defended twice* if it is still stopped, by whatever answer, without each\n\
+             single wall; what goes through only in part counts as defended once. {} attempts are defended twice, {} once.\n\
+             K01 and P05, which try thousands of numbers, are left out.\n\n\
+             | id | attempt | defended | goes through |\n|---|---|---|---|\n",
+            self.landlock_abi,
+            count("twice"),
+            count("once"),
+        );
+        for row in &self.rows {
+            let Attempt { id, what, .. } = row.attempt;
+            let _ = writeln!(text, "| {id} | {what} | {} | {} |", row.verdict(), row.falls());
+        }
+        text.push_str("\n## What each wall is worth\n\n");
+        text.push_str(
+            "| without | goes through | is stopped by another wall, with another answer |\n|---|---|---|\n",
+        );
+        for (wall, open, taken_over) in &self.worth {
+            let _ = writeln!(text, "| {wall} | {} | {} |", listed(open), listed(taken_over));
+        }
+        text
+    }
+}
+
+fn listed(ids: &[&str]) -> String {
+    if ids.is_empty() { "nothing".to_owned() } else { ids.join(" ") }
+}
