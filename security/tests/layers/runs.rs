@@ -49,7 +49,7 @@ pub fn all() -> impl Iterator<Item = (Lacking, Mode)> {
     let nothing: Lacking = &[];
     let base = MODES.into_iter().map(move |mode| (nothing, mode));
     let walls = WALLS.iter().map(|wall| (std::slice::from_ref(wall), Mode::User));
-    let partners = PARTNERS.iter().map(|partners| (partners.as_slice(), Mode::User));
+    let partners = PARTNERS.iter().map(|partners| (*partners, Mode::User));
     let mistakes = MISTAKES.iter().flat_map(|mistake| mistake.modes().map(|mode| (mistake.lacking, mode)));
     base.chain(walls).chain(partners).chain(mistakes)
 }

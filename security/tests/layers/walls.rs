@@ -35,25 +35,27 @@ pub const WALLS: &[&str] = &[
 ];
 
 /// Walls that are said to stand behind each other.
-pub const PARTNERS: &[[&str; 2]] = &[
-    ["mount namespace", "landlock"],
-    ["mount namespace", "pid namespace"],
-    ["pid namespace", "landlock"],
-    ["pid namespace", "seccomp"],
-    ["network namespace", "landlock"],
-    ["network namespace", "seccomp"],
-    ["ipc namespace", "seccomp"],
-    ["limit of user namespaces", "seccomp"],
-    ["own session keyring", "seccomp"],
-    ["no capabilities", "seccomp"],
-    ["no capabilities", "landlock"],
-    ["landlock", "seccomp"],
-    ["read-only mounts", "landlock"],
-    ["noexec mounts", "landlock"],
-    ["small /proc", "landlock"],
-    ["hidden processes", "undumpable init"],
-    ["undumpable init", "landlock"],
-    ["directory opened without close-on-exec", "closed descriptors"],
+pub const PARTNERS: &[Lacking] = &[
+    &["mount namespace", "landlock"],
+    &["mount namespace", "pid namespace"],
+    &["pid namespace", "landlock"],
+    &["pid namespace", "seccomp"],
+    &["pid namespace", "seccomp", "landlock"],
+    &["network namespace", "landlock"],
+    &["network namespace", "seccomp"],
+    &["ipc namespace", "seccomp"],
+    &["limit of user namespaces", "seccomp"],
+    &["own session keyring", "seccomp"],
+    &["no capabilities", "seccomp"],
+    &["no capabilities", "landlock"],
+    &["landlock", "seccomp"],
+    &["read-only mounts", "landlock"],
+    &["noexec mounts", "landlock"],
+    &["small /proc", "landlock"],
+    &["hidden processes", "undumpable init"],
+    &["undumpable init", "landlock"],
+    &["directory opened without close-on-exec", "closed descriptors"],
+    &["directory opened without close-on-exec", "closed descriptors", "landlock"],
 ];
 
 /// What came of one attempt in all runs.
@@ -61,18 +63,26 @@ struct Layer {
     attempt: &'static Attempt,
     /// Walls that alone stop it, or some of its acts.
     alone: Vec<String>,
-    /// Pairs of which each alone stops it.
-    pairs: Vec<String>,
+    /// Walls of which each alone stops it.
+    together: Vec<String>,
     /// Whether it is stopped at all.
     is_stopped: bool,
+}
+
+/// What is different without one wall.
+struct Worth {
+    wall: &'static str,
+    /// The attempts that go through, in part at least.
+    open: Vec<&'static str>,
+    /// The attempts that another wall stops, with another answer.
+    taken_over: Vec<&'static str>,
 }
 
 /// The whole matrix.
 pub struct Layers {
     landlock_abi: u8,
     rows: Vec<Layer>,
-    /// Per wall: what goes through without it, and what another one stops in its place, with another answer.
-    worth: Vec<(&'static str, Vec<&'static str>, Vec<&'static str>)>,
+    worth: Vec<Worth>,
     /// Walls without which, even with a partner gone too, everything is as with them.
     pub worthless: Vec<&'static str>,
     /// What a weakened sandbox did not let be tried: then nothing is known.
@@ -90,20 +100,18 @@ pub fn layers(runs: &Runs) -> Layers {
             let taken_over = ids(runs, without, |attack, before| {
                 attack.open.is_empty() && attack.answers != before.answers
             });
-            (*wall, open, taken_over)
+            Worth { wall, open, taken_over }
         })
         .collect();
-    let in_pairs: BTreeSet<&str> = PARTNERS
+    let in_groups: BTreeSet<&str> = PARTNERS
         .iter()
-        .filter(|pair| weakened::attempts().any(|attempt| needs_both(runs, attempt, pair)))
-        .flatten()
-        .copied()
+        .filter(|group| weakened::attempts().any(|attempt| needs_all(runs, attempt, group)))
+        .flat_map(|group| group.iter().copied())
         .collect();
-    let is_worthless =
-        |(wall, open, _): &&(&'static str, Vec<_>, Vec<_>)| open.is_empty() && !in_pairs.contains(wall);
+    let is_worthless = |worth: &&Worth| worth.open.is_empty() && !in_groups.contains(worth.wall);
     Layers {
         landlock_abi: runs.landlock_abi(),
-        worthless: worth.iter().filter(is_worthless).map(|(wall, ..)| *wall).collect(),
+        worthless: worth.iter().filter(is_worthless).map(|worth| worth.wall).collect(),
         untried: untried(runs),
         rows,
         worth,
@@ -118,9 +126,13 @@ fn is_open(runs: &Runs, lacking: Lacking, attempt: &Attempt) -> bool {
     attack(runs, lacking, attempt).is_some_and(|attack| !attack.open.is_empty())
 }
 
-fn needs_both(runs: &Runs, attempt: &Attempt, pair: &'static [&'static str; 2]) -> bool {
-    is_open(runs, pair, attempt)
-        && !pair.iter().any(|wall| is_open(runs, std::slice::from_ref(wall), attempt))
+/// Whether it takes the loss of the whole group to let an attempt through, as far as parts of it were tried.
+fn needs_all(runs: &Runs, attempt: &Attempt, group: Lacking) -> bool {
+    let is_part =
+        |other: &Lacking| other.len() < group.len() && other.iter().all(|wall| group.contains(wall));
+    let singles = WALLS.iter().map(std::slice::from_ref);
+    let mut parts = singles.chain(PARTNERS.iter().copied()).filter(is_part);
+    is_open(runs, group, attempt) && !parts.any(|part| is_open(runs, part, attempt))
 }
 
 fn layer(runs: &Runs, attempt: &'static Attempt) -> Layer {
@@ -132,11 +144,11 @@ fn layer(runs: &Runs, attempt: &'static Attempt) -> Layer {
             open => Some(format!("{wall} ({open} of {} acts)", attack.acts)),
         }
     });
-    let pairs = PARTNERS.iter().filter(|pair| needs_both(runs, attempt, pair));
+    let together = PARTNERS.iter().filter(|group| needs_all(runs, attempt, group));
     Layer {
         attempt,
         alone: alone.collect(),
-        pairs: pairs.map(|[first, second]| format!("{first} and {second}")).collect(),
+        together: together.map(|group| group.join(" and ")).collect(),
         is_stopped: attack(runs, &[], attempt).is_some_and(|attack| attack.answers != "allowed"),
     }
 }
@@ -152,7 +164,7 @@ fn ids(runs: &Runs, lacking: Lacking, is_meant: impl Fn(&Attack, &Attack) -> boo
 fn untried(runs: &Runs) -> Vec<String> {
     let mut words = Vec::new();
     let singles = WALLS.iter().map(std::slice::from_ref);
-    for lacking in singles.chain(PARTNERS.iter().map(<[_; 2]>::as_slice)) {
+    for lacking in singles.chain(PARTNERS.iter().copied()) {
         for attempt in weakened::attempts() {
             match attack(runs, lacking, attempt) {
                 Some(attack) if attack.untried.is_empty() => {}
@@ -177,8 +189,8 @@ impl Layer {
 
     fn falls(&self) -> String {
         let alone = self.alone.iter().map(|wall| format!("without {wall}"));
-        let pairs = self.pairs.iter().map(|pair| format!("without {pair} together"));
-        let words: Vec<String> = alone.chain(pairs).collect();
+        let together = self.together.iter().map(|group| format!("without {group} together"));
+        let words: Vec<String> = alone.chain(together).collect();
         if words.is_empty() && self.is_stopped {
             "in none of these runs".to_owned()
         } else {
@@ -195,10 +207,10 @@ impl Layers {
             "# Layers\n\n\
              <!-- Generated: BLESS=1 cargo test -p only1mcp-escape --test layers -->\n\
              <!-- Landlock ABI {} -->\n\n\
-             The catalogue against launchers that lack one wall, or two that are said to stand behind each other, in user\n\
-             mode, profile native. An attempt is *defended twice* if it is still stopped, by whatever answer, without each\n\
-             single wall; what goes through only in part counts as defended once. {} attempts are defended twice, {} once.\n\
-             K01 and P05, which try thousands of numbers, are left out.\n\n\
+             The catalogue against launchers that lack one wall, or several that are said to stand behind each other, in\n\
+             user mode, profile native. An attempt is *defended twice* if it is still stopped, by whatever answer and be it by\n\
+             the kernel itself, without each single wall listed below; what goes through only in part counts as defended\n\
+             once. {} attempts are defended twice, {} once. K01 and P05, which try thousands of numbers, are left out.\n\n\
              | id | attempt | defended | goes through |\n|---|---|---|---|\n",
             self.landlock_abi,
             count("twice"),
@@ -212,7 +224,7 @@ impl Layers {
         text.push_str(
             "| without | goes through | is stopped by another wall, with another answer |\n|---|---|---|\n",
         );
-        for (wall, open, taken_over) in &self.worth {
+        for Worth { wall, open, taken_over } in &self.worth {
             let _ = writeln!(text, "| {wall} | {} | {} |", listed(open), listed(taken_over));
         }
         text

@@ -15,6 +15,7 @@ use only1mcp_escape::catalogue::{self, Attempt, Mode};
 use only1mcp_escape::runner::canaries::Canaries;
 use only1mcp_escape::runner::daemon::Daemon;
 use only1mcp_escape::runner::machine::{Person, Programs};
+use only1mcp_escape::runner::relay::Relay;
 use only1mcp_escape::runner::trial::{Attack, Call, Trial};
 
 use crate::mistakes::NOTHING_STARTS;
@@ -29,8 +30,10 @@ const FILE: &str = "weakened";
 static NEXT_PERSON: AtomicU32 = AtomicU32::new(45_700);
 /// Attempts that try thousands of numbers; the walls they ask about are asked about by quicker ones, too.
 const SLOW: [&str; 2] = ["K01", "P05"];
-/// How long a server may take to be there. One whose launch fails is tried again and again until then.
-const START_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long the servers may take to be there.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the log is asked whether that will never be.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the kernel may take to end the servers of a launcher that was killed.
 const ORPHAN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -110,7 +113,7 @@ pub fn launcher() -> &'static Path {
 
 /// Everything the launcher can lack: it says so when it is told to lack what it does not know.
 pub fn known() -> BTreeSet<String> {
-    let (daemon, _canaries) = start(&["courage"], Mode::User);
+    let (daemon, _canaries) = start(&["something nobody knows"], Mode::User);
     let deadline = Instant::now() + START_TIMEOUT;
     let mut names = BTreeSet::new();
     while names.is_empty() && Instant::now() < deadline {
@@ -133,19 +136,27 @@ fn start(lacking: &[&str], mode: Mode) -> (Daemon, Canaries) {
 /// Attacks a daemon whose launcher lacks all of `lacking`.
 pub fn attack(lacking: &[&str], mode: Mode) -> Found {
     let (mut daemon, mut canaries) = start(lacking, mode);
-    let found = match daemon.relay_within(&PROFILES, START_TIMEOUT) {
-        Ok(mut relay) => {
+    let found = match relay(&mut daemon, lacking) {
+        None => Found::Nothing,
+        Some(mut relay) => {
             let mut call = |tool: &str, arguments: &_| relay.call(&format!("{SERVER}__{tool}"), arguments);
             Found::Answers(ask(&daemon, &mut canaries, &mut call, lacking))
-        }
-        Err(fault) => {
-            let fault = fault.to_string();
-            assert!(fault.contains("cannot start server"), "without {lacking:?}: {fault}");
-            Found::Nothing
         }
     };
     daemon.end().unwrap();
     found
+}
+
+/// A client of the daemon, once all servers are there; `None` if the launcher cannot start one.
+fn relay(daemon: &mut Daemon, lacking: &[&str]) -> Option<Relay> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        match daemon.relay_within(&PROFILES, LOOK_INTERVAL) {
+            Ok(relay) => return Some(relay),
+            Err(_) if daemon.log().contains("cannot start server") => return None,
+            Err(fault) => assert!(Instant::now() < deadline, "without {lacking:?}: {fault}"),
+        }
+    }
 }
 
 fn ask(daemon: &Daemon, canaries: &mut Canaries, call: Call<'_>, lacking: &[&str]) -> Answers {
