@@ -2,14 +2,22 @@
 
 pub mod calls;
 pub mod common_ground;
+pub mod escalation;
 pub mod execution;
 pub mod files;
+pub mod fuzz;
 pub mod leaks;
+pub mod lineage;
+pub mod lookout;
 pub mod mounts;
 pub mod network;
 pub mod privileges;
 pub mod processes;
+pub mod resources;
+pub mod sockets;
+pub mod surface;
 pub mod tables;
+pub mod tampering;
 pub mod twins;
 
 use std::ffi::{CStr, CString};
@@ -22,15 +30,22 @@ use crate::probe::targets::Missing;
 /// Where a server may write, inside.
 const STATE: &str = "/state";
 
-/// What this machine has of the devices and knobs that attempts ask for: run outside, it becomes targets.
+/// What this machine has of the files that attempts ask for: run outside, it becomes targets.
 #[must_use]
-pub fn found_on_this_machine() -> [(&'static str, String); 2] {
+pub fn found_on_this_machine() -> [(&'static str, String); 6] {
     let present = |files: &[&str]| -> String {
         let found: Vec<&str> =
             files.iter().copied().filter(|file| std::fs::symlink_metadata(file).is_ok()).collect();
         found.join(",")
     };
-    [("devices", present(&files::DEVICES)), ("knobs", present(&leaks::KNOBS))]
+    [
+        ("devices", present(&files::DEVICES)),
+        ("knobs", present(&leaks::KNOBS)),
+        ("places", present(&lookout::PLACES)),
+        ("setuid_programs", present(&lineage::SETUID_PROGRAMS)),
+        ("groups", present(&escalation::GROUPS)),
+        ("switches", present(&escalation::SWITCHES)),
+    ]
 }
 
 /// A path below the directory where the probe may write: the target `scratch`, or the state directory.

@@ -37,6 +37,8 @@ pub struct Attempt {
     pub root_control: Control,
     /// Acts that have no control outside, each with the reason.
     pub alone: &'static [(&'static str, &'static str)],
+    /// How long it takes.
+    pub pace: Pace,
     /// The legitimate neighbour that must work inside.
     pub twin: &'static str,
     /// Where the attack is known from.
@@ -58,6 +60,15 @@ pub enum Mode {
     User,
     /// Started by a person where no user namespace can be made: Landlock, the filters and limits are all.
     Minimal,
+}
+
+/// How long an attempt takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A moment: it is run under every profile.
+    Quick,
+    /// Seconds, and its answer hangs on nothing in which profiles differ: it is run under one.
+    Slow,
 }
 
 impl Mode {
@@ -192,6 +203,7 @@ pub(crate) const BLANK: Attempt = Attempt {
     control: Control::SameUid,
     root_control: Control::SameUid,
     alone: &[],
+    pace: Pace::Quick,
     twin: "",
     reference: "",
     run: |_| Ok(Vec::new()),
@@ -211,6 +223,14 @@ pub fn all() -> impl Iterator<Item = &'static Attempt> {
         attempts::privileges::ATTEMPTS,
         attempts::leaks::ATTEMPTS,
         attempts::common_ground::ATTEMPTS,
+        attempts::tampering::ATTEMPTS,
+        attempts::lookout::ATTEMPTS,
+        attempts::lineage::ATTEMPTS,
+        attempts::sockets::ATTEMPTS,
+        attempts::surface::ATTEMPTS,
+        attempts::escalation::ATTEMPTS,
+        attempts::resources::ATTEMPTS,
+        attempts::fuzz::ATTEMPTS,
     ]
     .into_iter()
     .flatten()

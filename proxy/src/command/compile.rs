@@ -8,6 +8,7 @@ use super::directories::{Configuration, Directories};
 use super::exit_code::Exit;
 use super::failure::Failure;
 use super::paint::Paint;
+use super::policy_test;
 use super::program::{Program, Programs};
 use only1mcp_policy::view::View;
 use serde_json::Value;
@@ -93,6 +94,7 @@ pub fn policy(command: &PolicyCommand) -> Result<Exit, Failure> {
     match command {
         PolicyCommand::Check(arguments) => policy_check(arguments),
         PolicyCommand::Explain(arguments) => explain(arguments),
+        PolicyCommand::Test(arguments) => policy_test::run(arguments),
     }
 }
 

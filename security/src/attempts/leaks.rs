@@ -9,7 +9,7 @@ use crate::catalogue::{Attempt, BLANK, Control, Expected, Tried};
 use crate::probe::{Act, Targets};
 
 /// How variables of credentials and of our own processes begin.
-const FOREIGN_VARIABLES: [&str; 9] =
+pub(crate) const FOREIGN_VARIABLES: [&str; 9] =
     ["AWS_", "SSH_", "GITHUB_", "OPENAI_", "ANTHROPIC_", "ONLY1MCP", "LISTEN_", "XDG_RUNTIME", "DBUS_"];
 /// Processes a sandbox may show: PID 1, the server, this child and a margin for runtimes.
 const PROCESSES_MAX: usize = 8;

@@ -27,7 +27,7 @@ pub(crate) fn inet_bytes(address: SocketAddrV4) -> [u8; 16] {
     bytes
 }
 
-fn inet(targets: &Targets, key: &str) -> Result<[u8; 16], Missing> {
+pub(super) fn inet(targets: &Targets, key: &str) -> Result<[u8; 16], Missing> {
     let text = targets.text(key)?;
     let parsed: Option<SocketAddrV4> = text.parse().ok().or_else(|| resolved(text));
     parsed.map(inet_bytes).ok_or_else(|| format!("the target {key} is not ADDRESS:PORT"))
@@ -44,7 +44,7 @@ fn unix_bytes(path: &[u8]) -> Vec<u8> {
     [&1_u16.to_ne_bytes(), path].concat()
 }
 
-fn socket(domain: i32, kind: i32, protocol: i32) -> Answer {
+pub(super) fn socket(domain: i32, kind: i32, protocol: i32) -> Answer {
     call!(libc::SYS_socket, domain, kind | libc::SOCK_CLOEXEC, protocol)
 }
 
@@ -145,6 +145,13 @@ fn fast_open(targets: &Targets) -> Tried {
 /// The bytes of a `msghdr`: name, name length, one vector, no control data.
 fn message(name: &[u8], vector: &[u8]) -> Vec<u8> {
     [address(name), 16, address(vector), 1, 0, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect()
+}
+
+/// The bytes of a `msghdr`: no name, one vector, control data.
+pub(super) fn message_with(vector: &[u8], control: &[u8]) -> Vec<u8> {
+    let length = i64::try_from(control.len()).unwrap_or(0);
+    let words = [0, 0, address(vector), 1, address(control), length, 0];
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
 fn families(_: &Targets) -> Tried {

@@ -11,7 +11,7 @@ use crate::probe::kernel::Answer;
 use crate::probe::{Act, Targets};
 
 /// The version of the structures of capget and capset.
-const CAPABILITIES_3: u32 = 0x2008_0522;
+pub(super) const CAPABILITIES_3: u32 = 0x2008_0522;
 
 /// A line of /proc/self/status.
 pub(crate) fn status_line(status: &str, key: &str) -> String {

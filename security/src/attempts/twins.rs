@@ -182,3 +182,26 @@ pub(super) fn own_processes(targets: &Targets) -> Tried {
     let listed = std::fs::read_dir("/proc/self/task").map(|_| 0).map_err(|error| errno(&error));
     Ok(vec![Act::of("list /proc/self/task", listed)])
 }
+
+/// Reads from a device it may read.
+pub(super) fn read_random(_: &Targets) -> Tried {
+    Ok(vec![Act::of("read /dev/urandom", read(c"/dev/urandom"))])
+}
+
+/// Locks a file of its own.
+pub(super) fn lock_own_file(targets: &Targets) -> Tried {
+    let path = scratch(targets, "lock")?;
+    let locked = open(&path, libc::O_RDWR | libc::O_CREAT)
+        .and_then(|file| call!(libc::SYS_flock, file, libc::LOCK_EX | libc::LOCK_NB));
+    let _ = unlink(&path);
+    Ok(vec![Act::of("lock a file of its own", locked)])
+}
+
+/// Talks over a pipe.
+pub(super) fn own_pipe(_: &Targets) -> Tried {
+    let (reading, writing) = super::tampering::pipe()?;
+    let mut byte = [0_u8; 1];
+    let written = call!(libc::SYS_write, writing, b"x".as_slice(), 1);
+    let heard = call!(libc::SYS_read, reading, byte.as_mut_slice(), 1);
+    Ok(vec![Act::of("write to a pipe", written), Act::of("read from it", heard)])
+}

@@ -53,8 +53,15 @@ impl Canaries {
     /// # Errors
     /// If a file or a socket cannot be made.
     pub fn new(below: &Path, mode: Mode, person: &Person, programs: &Programs) -> Result<Self, Fault> {
-        let name = unique(mode);
-        let base = below.join(format!("only1mcp-walls-{name}"));
+        Self::within(&below.join(format!("only1mcp-walls-{}", unique(mode))), mode, person, programs)
+    }
+
+    /// Sets them in the directory `base`.
+    ///
+    /// # Errors
+    /// If a file or a socket cannot be made.
+    pub fn within(base: &Path, mode: Mode, person: &Person, programs: &Programs) -> Result<Self, Fault> {
+        let (base, name) = (base.to_owned(), unique(mode));
         for directory in ["", "home/.ssh", "granted/inner", "granted-secret", "outside", "socket"] {
             let path = base.join(directory);
             fs::create_dir_all(&path).doing(|| format!("make {}", path.display()))?;

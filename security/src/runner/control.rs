@@ -33,6 +33,8 @@ pub struct Outside {
     pub words: String,
     /// Why it proves nothing.
     pub failures: Vec<String>,
+    /// The targets it was aimed at.
+    pub aims: Vec<String>,
 }
 
 /// Runs the control of `attempt` as `person` (the server's own uid, as the host sees it).
@@ -49,7 +51,11 @@ pub fn run(
 ) -> Result<Outside, Fault> {
     let control = attempt.control(mode);
     if control == Control::Root && !Uid::current().is_root() {
-        return Ok(Outside { words: "not run: needs root".to_owned(), failures: Vec::new() });
+        return Ok(Outside {
+            words: "not run: needs root".to_owned(),
+            failures: Vec::new(),
+            aims: Vec::new(),
+        });
     }
     let mut targets = targets.clone();
     targets.set("scratch", base.join("outside").to_string_lossy());
@@ -80,7 +86,7 @@ pub fn run(
 }
 
 fn failed(text: &str) -> Outside {
-    Outside { words: "failed".to_owned(), failures: vec![text.to_owned()] }
+    Outside { words: "failed".to_owned(), failures: vec![text.to_owned()], aims: Vec::new() }
 }
 
 /// The command line up to the probe's arguments.
@@ -124,5 +130,5 @@ fn judged(attempt: &Attempt, control: Control, report: &Report) -> Outside {
     if absent > 0 && allowed > 0 {
         words.push_str(&format!(", absent here {absent}"));
     }
-    Outside { words, failures }
+    Outside { words, failures, aims: report.aims.clone() }
 }

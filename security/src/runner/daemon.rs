@@ -1,6 +1,7 @@
 //! The daemon under test: `only1mcp start` with one probe per profile, and what it says about itself.
 
 use std::cell::OnceCell;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
 use std::net::TcpListener;
@@ -40,12 +41,36 @@ const WITHOUT_NAMESPACES: [&str; 7] = [
     "without-namespaces",
 ];
 
+/// How a daemon is started.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// In which mode it is expected to run.
+    pub mode: Mode,
+    /// By whom.
+    pub person: Person,
+    /// From where.
+    pub programs: Programs,
+    /// The configuration, or the word `builtin`.
+    pub config: PathBuf,
+    /// Its state directory.
+    pub state: PathBuf,
+    /// Its runtime directory.
+    pub runtime: PathBuf,
+    /// Where its output goes.
+    pub log: PathBuf,
+    /// Further words for `only1mcp start`.
+    pub start_words: Vec<OsString>,
+    /// Further words for `only1mcp-compile`.
+    pub compile_words: Vec<OsString>,
+    /// Variables it has beside a login's.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
 /// A running daemon.
 pub struct Daemon {
     /// Its mode.
     pub mode: Mode,
-    person: Person,
-    programs: Programs,
+    setup: Setup,
     child: Child,
     port: u16,
     /// Its configuration, state and runtime directories.
@@ -53,7 +78,6 @@ pub struct Daemon {
     state: PathBuf,
     /// Where its sockets are.
     pub runtime: PathBuf,
-    log: PathBuf,
     plans: OnceCell<PlanSet>,
 }
 
@@ -74,40 +98,57 @@ impl Daemon {
         let config = directory(base, "config", 0o755, person)?.join("config.yaml");
         let state = directory(base, "state", if root { 0o755 } else { 0o700 }, person)?;
         let runtime = directory(base, "runtime", if root { 0o711 } else { 0o700 }, person)?;
-        let port = free_port().doing(|| "find a free port".to_owned())?;
-        fs::write(&config, configuration(profiles, port, base))
-            .doing(|| format!("write {}", config.display()))?;
+        fs::write(&config, configuration(profiles, base)).doing(|| format!("write {}", config.display()))?;
         give(&config, person)?;
-        let log = base.join("log");
-        let logging = || format!("write {}", log.display());
-        let child = starter(mode, person, &programs.find("only1mcp")?)
-            .arg("start")
-            .args((mode == Mode::Minimal).then_some("--allow-degraded"))
-            .arg("--config")
-            .arg(&config)
-            .arg("--state-dir")
-            .arg(&state)
-            .arg("--runtime-dir")
-            .arg(&runtime)
-            .env(VARIABLE, "canary")
-            .env("AWS_SECRET_ACCESS_KEY", "canary")
-            .current_dir(base)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(fs::File::create(&log).doing(logging)?)
-            .stderr(fs::File::options().append(true).open(&log).doing(logging)?)
-            .spawn()
-            .doing(|| "start only1mcp".to_owned())?;
-        Ok(Self {
+        Self::launch(Setup {
             mode,
             person: person.clone(),
             programs: programs.clone(),
-            child,
-            port,
             config,
             state,
             runtime,
-            log,
+            log: base.join("log"),
+            start_words: Vec::new(),
+            compile_words: Vec::new(),
+            environment: Vec::new(),
+        })
+    }
+
+    /// Starts it over any configuration, listening on a free port, with the canaries of the environment.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn launch(setup: Setup) -> Result<Self, Fault> {
+        let port = free_port().doing(|| "find a free port".to_owned())?;
+        let logging = || format!("write {}", setup.log.display());
+        let child = starter(setup.mode, &setup.person, &setup.programs.find("only1mcp")?)
+            .args(["start", "--listen", &format!("127.0.0.1:{port}")])
+            .args((setup.mode == Mode::Minimal).then_some("--allow-degraded"))
+            .arg("--config")
+            .arg(&setup.config)
+            .arg("--state-dir")
+            .arg(&setup.state)
+            .arg("--runtime-dir")
+            .arg(&setup.runtime)
+            .args(&setup.start_words)
+            .envs(setup.environment.iter().cloned())
+            .env(VARIABLE, "canary")
+            .env("AWS_SECRET_ACCESS_KEY", "canary")
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(&setup.log).doing(logging)?)
+            .stderr(fs::File::options().append(true).open(&setup.log).doing(logging)?)
+            .spawn()
+            .doing(|| "start only1mcp".to_owned())?;
+        Ok(Self {
+            mode: setup.mode,
+            child,
+            port,
+            config: setup.config.clone(),
+            state: setup.state.clone(),
+            runtime: setup.runtime.clone(),
+            setup,
             plans: OnceCell::new(),
         })
     }
@@ -131,15 +172,31 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().doing(|| "wait for the daemon".to_owned())? {
                 return Err(self.fault(&format!("the daemon ended at once, {status}")));
             }
-            let relay = Relay::connect(&self.programs, &self.person, &self.runtime, &self.state);
+            let relay = Relay::connect(&self.setup.programs, &self.setup.person, &self.runtime, &self.state);
             match relay.and_then(|mut relay| Ok((relay.tools()?, relay))) {
                 Ok((tools, relay)) if has_all(&tools, profiles) => return Ok(relay),
-                Ok((tools, _)) => last = format!("only these tools: {tools:?}"),
+                Ok((tools, _)) => {
+                    last = format!("only these tools: {tools:?}");
+                    self.refuse_failed(profiles)?;
+                }
                 Err(error) => last = error,
             }
             std::thread::sleep(Duration::from_millis(200));
         }
         Err(self.fault(&format!("the daemon does not serve all probes: {last}")))
+    }
+
+    /// A server that has failed will not serve however long we wait.
+    fn refuse_failed(&self, servers: &[&str]) -> Result<(), Fault> {
+        let text = |status: &Value, key: &str| status.get(key).and_then(Value::as_str).map(str::to_owned);
+        for server in servers {
+            let status = self.status(server)?;
+            if text(&status, "state").as_deref() == Some("failed") {
+                let why = text(&status, "last_error").unwrap_or_default();
+                return Err(self.fault(&format!("{server} cannot be started: {why}")));
+            }
+        }
+        Ok(())
     }
 
     /// Something wrong with the daemon, with all it printed.
@@ -150,7 +207,7 @@ impl Daemon {
     /// What it printed.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        fs::read_to_string(&self.setup.log).unwrap_or_default()
     }
 
     /// Where it listens for clients.
@@ -168,6 +225,14 @@ impl Daemon {
         fs::write(&other_state, "state of another server")
             .doing(|| format!("write {}", other_state.display()))?;
         give(&other_state, &self.server_person(other)?)?;
+        self.subject_beside(server, &other_state)
+    }
+
+    /// One server, to be put on trial; `other_state` is a file of another server, which it must not reach.
+    ///
+    /// # Errors
+    /// If the daemon does not say of it what must be known.
+    pub fn subject_beside(&self, server: &str, other_state: &Path) -> Result<Subject, Fault> {
         let mut targets = Targets::default();
         targets.set("other_state", other_state.to_string_lossy());
         targets.set("config", self.config.to_string_lossy());
@@ -211,9 +276,11 @@ impl Daemon {
     fn compile(&self, command: &str, more: &[&str]) -> Result<Vec<u8>, Fault> {
         // In root mode the pool's uids may not reach the build directory: copies are run.
         let copies = self.runtime.join("bin");
-        let directory = if self.mode.has_pool() { copies } else { self.programs.folder().to_path_buf() };
-        let mut program = self.person.command(self.programs.find("only1mcp-compile")?);
+        let directory =
+            if self.mode.has_pool() { copies } else { self.setup.programs.folder().to_path_buf() };
+        let mut program = self.setup.person.command(self.setup.programs.find("only1mcp-compile")?);
         program.arg(command).arg("--config").arg(&self.config).arg("--program-dir").arg(directory).args(more);
+        program.args(&self.setup.compile_words).envs(self.setup.environment.iter().cloned());
         let output = program.output().doing(|| "run only1mcp-compile".to_owned())?;
         if !output.status.success() {
             return Err(Fault::Program(format!("{command}: {}", String::from_utf8_lossy(&output.stderr))));
@@ -235,16 +302,24 @@ impl Daemon {
     /// # Errors
     /// If there is no status, or the server is not in it.
     pub fn status(&self, server: &str) -> Result<Value, Fault> {
-        let mut command = self.person.command(self.programs.find("only1mcp")?);
+        let status = self.whole_status()?;
+        let servers = status.get("servers").and_then(Value::as_array).cloned().unwrap_or_default();
+        let found = servers.into_iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(server));
+        found.ok_or_else(|| self.fault(&format!("status does not list {server}: {status}")))
+    }
+
+    /// All that `status` says.
+    ///
+    /// # Errors
+    /// If there is no status.
+    pub fn whole_status(&self) -> Result<Value, Fault> {
+        let mut command = self.setup.person.command(self.setup.programs.find("only1mcp")?);
         command.args(["status", "--json", "--runtime-dir"]).arg(&self.runtime);
         let output = command.arg("--state-dir").arg(&self.state).output();
         let output = output.doing(|| "run only1mcp status".to_owned())?;
         let said = String::from_utf8_lossy(&output.stderr);
-        let status: Value = serde_json::from_slice(&output.stdout)
-            .map_err(|error| self.fault(&format!("no status: {error}: {said}")))?;
-        let servers = status.get("servers").and_then(Value::as_array).cloned().unwrap_or_default();
-        let found = servers.into_iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(server));
-        found.ok_or_else(|| self.fault(&format!("status does not list {server}: {status}")))
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| self.fault(&format!("no status: {error}: {said}")))
     }
 
     /// The first process of one server, its init, as the host numbers it.
@@ -325,7 +400,7 @@ impl Daemon {
     /// Who started it.
     #[must_use]
     pub const fn person(&self) -> &Person {
-        &self.person
+        &self.setup.person
     }
 }
 
@@ -368,9 +443,9 @@ fn has_all(tools: &[String], profiles: &[&str]) -> bool {
     profiles.iter().all(|profile| tools.contains(&format!("{profile}__attempt")))
 }
 
-fn configuration(profiles: &[&str], port: u16, base: &Path) -> String {
+fn configuration(profiles: &[&str], base: &Path) -> String {
     let granted = base.join("granted");
-    let mut text = format!("proxy:\n  listen: 127.0.0.1:{port}\nservers:\n");
+    let mut text = "servers:\n".to_owned();
     for profile in profiles {
         let _ = write!(
             text,

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use super::canaries::Canaries;
 use super::control;
 use super::fault::Fault;
+use super::granted::{Expectation, Granted};
 use super::machine::{Person, Programs};
+use super::verdict::{Evidence, Verdict};
 use crate::catalogue::{Attempt, Mode};
 use crate::probe::outcome::Outcome;
 use crate::probe::{Act, Report, Targets};
@@ -46,6 +48,8 @@ pub struct Row {
     pub twin: String,
     /// What is not as it must be.
     pub failures: Vec<String>,
+    /// What it means for the policy.
+    pub verdict: Verdict,
 }
 
 /// What came of one attack inside.
@@ -61,17 +65,6 @@ pub struct Attack {
     pub open: Vec<String>,
     /// What could not be tried.
     pub untried: Vec<String>,
-}
-
-impl Attack {
-    fn failed(error: String) -> Self {
-        Self {
-            answers: "failed".to_owned(),
-            failures: vec![error.clone()],
-            untried: vec![error],
-            ..Self::default()
-        }
-    }
 }
 
 impl<'a> Trial<'a> {
@@ -106,11 +99,15 @@ impl<'a> Trial<'a> {
         let Subject { mode, person, targets, .. } = &self.subject;
         self.canaries.refill(person)?;
         let control = control::run(attempt, *mode, person, targets, &self.canaries.base, self.programs)?;
-        let attack = self.attack(attempt)?;
+        let (outside, aims) = (control.words, control.aims);
+        let mut evidence = Evidence::default();
+        evidence.unproven(control.failures);
+        let inside = self.attacked(attempt, &aims, &mut evidence)?;
         let twin = self.twin(attempt);
         let twin_words = if twin.is_some() { "fails" } else { "works" }.to_owned();
-        let failures = control.failures.into_iter().chain(attack.failures).chain(twin).collect();
-        Ok(Row { outside: control.words, inside: attack.answers, twin: twin_words, failures })
+        evidence.unproven(twin);
+        let verdict = evidence.verdict();
+        Ok(Row { outside, inside, twin: twin_words, failures: evidence.into_failures(), verdict })
     }
 
     /// Runs the attack inside, without its control and its twin.
@@ -118,19 +115,32 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// If a canary fails of itself.
     pub fn attack(&mut self, attempt: &Attempt) -> Result<Attack, Fault> {
+        let mut evidence = Evidence::default();
+        let answers = self.attacked(attempt, &[], &mut evidence)?;
+        Ok(evidence.into_attack(answers))
+    }
+
+    /// The answers in words; what they mean goes to the evidence. `aims` are those of the control.
+    fn attacked(
+        &mut self,
+        attempt: &Attempt,
+        aims: &[String],
+        evidence: &mut Evidence,
+    ) -> Result<String, Fault> {
         self.canaries.refill(&self.subject.person)?;
         let before = self.canaries.touches()?;
-        let mut attack = match self.ask("attempt", attempt) {
-            Ok(report) => self.judged(attempt, &report),
-            Err(error) => Attack::failed(format!("inside: {error}")),
+        let answers = match self.ask("attempt", attempt) {
+            Ok(report) => self.judge(attempt, &report, aims, evidence),
+            Err(error) => {
+                evidence.unproven([format!("inside: {error}")]);
+                "failed".to_owned()
+            }
         };
-        let mut harm = self.canaries.harm();
+        self.canaries.harm().iter().for_each(|harm| evidence.harm(harm));
         if self.canaries.touches()? != before {
-            harm.push("a listening canary was reached".to_owned());
+            evidence.harm("a listening canary was reached");
         }
-        attack.failures.extend(harm.iter().map(|what| format!("inside: {what}")));
-        attack.open.extend(harm);
-        Ok(attack)
+        Ok(answers)
     }
 
     /// Does the legitimate neighbour inside; what is wrong with it comes back.
@@ -155,52 +165,37 @@ impl<'a> Trial<'a> {
         serde_json::from_value(said).map_err(|error| error.to_string())
     }
 
-    fn judged(&self, attempt: &Attempt, report: &Report) -> Attack {
-        let mut attack = Attack { acts: report.acts.len(), ..Attack::default() };
+    fn judge(&self, attempt: &Attempt, report: &Report, aims: &[String], evidence: &mut Evidence) -> String {
+        let granted =
+            Granted { plan: &self.subject.plan, targets: &self.subject.targets, aims: [aims, &report.aims] };
+        let catalogue = attempt.expected(self.subject.mode, self.subject.landlock_abi);
         let mut answers: Vec<&str> = Vec::new();
         for act in &report.acts {
-            let (answer, expected) = (act.answer(), self.expected(attempt, &act.act));
-            if answer != expected {
-                let words = format!("inside: {}: {answer} instead of {expected} ({})", act.act, act.detail);
-                attack.failures.push(words);
-            }
-            match act.outcome {
-                Outcome::Allowed if expected != "allowed" => attack.open.push(act.act.clone()),
-                Outcome::Error => attack.untried.push(format!("{}: {}", act.act, act.detail)),
-                _ => {}
-            }
-            if !answers.contains(&answer) {
-                answers.push(answer);
+            let expected = match granted.expectation(attempt, act) {
+                Expectation::Catalogue => catalogue.to(&act.act),
+                Expectation::Done => {
+                    evidence.granted(&act.act);
+                    "allowed"
+                }
+                // Another wall may still hold, by whatever answer.
+                Expectation::Any if act.outcome == Outcome::Allowed => {
+                    evidence.granted(&act.act);
+                    act.answer()
+                }
+                Expectation::Any => act.answer(),
+            };
+            evidence.weigh(act, expected);
+            if !answers.contains(&act.answer()) {
+                answers.push(act.answer());
             }
         }
         if report.acts.is_empty() {
-            attack.failures.push("inside: no act at all".to_owned());
-            attack.untried.push("no act at all".to_owned());
+            evidence.unproven(["inside: no act at all".to_owned()]);
         }
         if self.canaries.betrayed_by(&report.detail) {
-            attack.failures.push("inside: the secret was read".to_owned());
-            attack.open.push("the secret was read".to_owned());
+            evidence.harm("the secret was read");
         }
-        attack.answers = answers.join(" ");
-        attack
-    }
-
-    /// The catalogue's answer, unless this very policy grants the act.
-    fn expected(&self, attempt: &Attempt, act: &str) -> &'static str {
-        let plan = &self.subject.plan;
-        let granted = match act {
-            _ if attempt.id == "K21" => plan.jit,
-            "memfd_create" | "execve(/proc/self/fd/memfd)" => plan.jit,
-            "execute a file written to scratch" => plan.state_executable,
-            "execute a file written to /tmp" => {
-                plan.scratch.iter().any(|scratch| scratch.path == "/tmp" && scratch.executable)
-            }
-            _ => false,
-        };
-        if granted {
-            return "allowed";
-        }
-        attempt.expected(self.subject.mode, self.subject.landlock_abi).to(act)
+        answers.join(" ")
     }
 }
 

@@ -1,6 +1,5 @@
 //! The matrix: which attempt goes through without which wall, and which only without two.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use only1mcp_escape::catalogue::{Attempt, Mode};
@@ -76,6 +75,8 @@ struct Worth {
     open: Vec<&'static str>,
     /// The attempts that another wall stops, with another answer.
     taken_over: Vec<&'static str>,
+    /// The other walls that must be gone as well, and what goes through then.
+    behind: Vec<(String, Vec<&'static str>)>,
 }
 
 /// The whole matrix.
@@ -100,15 +101,10 @@ pub fn layers(runs: &Runs) -> Layers {
             let taken_over = ids(runs, without, |attack, before| {
                 attack.open.is_empty() && attack.answers != before.answers
             });
-            Worth { wall, open, taken_over }
+            Worth { wall, open, taken_over, behind: behind(runs, wall) }
         })
         .collect();
-    let in_groups: BTreeSet<&str> = PARTNERS
-        .iter()
-        .filter(|group| weakened::attempts().any(|attempt| needs_all(runs, attempt, group)))
-        .flat_map(|group| group.iter().copied())
-        .collect();
-    let is_worthless = |worth: &&Worth| worth.open.is_empty() && !in_groups.contains(worth.wall);
+    let is_worthless = |worth: &&Worth| worth.open.is_empty() && worth.behind.is_empty();
     Layers {
         landlock_abi: runs.landlock_abi(),
         worthless: worth.iter().filter(is_worthless).map(|worth| worth.wall).collect(),
@@ -159,6 +155,16 @@ fn ids(runs: &Runs, lacking: Lacking, is_meant: impl Fn(&Attack, &Attack) -> boo
         pair.is_some_and(|(attack, before)| is_meant(attack, before))
     });
     meant.map(|attempt| attempt.id).collect()
+}
+
+fn behind(runs: &Runs, wall: &str) -> Vec<(String, Vec<&'static str>)> {
+    let groups = PARTNERS.iter().filter(|group| group.contains(&wall));
+    let described = groups.map(|group| {
+        let others: Vec<&str> = group.iter().copied().filter(|other| *other != wall).collect();
+        let open = weakened::attempts().filter(|attempt| needs_all(runs, attempt, group));
+        (others.join(" and "), open.map(|attempt| attempt.id).collect::<Vec<_>>())
+    });
+    described.filter(|(_, open)| !open.is_empty()).collect()
 }
 
 fn untried(runs: &Runs) -> Vec<String> {
@@ -222,15 +228,15 @@ impl Layers {
         }
         text.push_str("\n## What each wall is worth\n\n");
         text.push_str(
-            "| without | goes through | is stopped by another wall, with another answer |\n|---|---|---|\n",
+            "| without | goes through | goes through if another wall is gone as well | is stopped with another answer |\n\
+             |---|---|---|---|\n",
         );
-        for Worth { wall, open, taken_over } in &self.worth {
-            let _ = writeln!(text, "| {wall} | {} | {} |", listed(open), listed(taken_over));
+        for Worth { wall, open, taken_over, behind } in &self.worth {
+            let behind: Vec<String> =
+                behind.iter().map(|(others, open)| format!("{others}: {}", open.join(" "))).collect();
+            let (open, taken_over) = (open.join(" "), taken_over.join(" "));
+            let _ = writeln!(text, "| {wall} | {open} | {} | {taken_over} |", behind.join("; "));
         }
         text
     }
-}
-
-fn listed(ids: &[&str]) -> String {
-    if ids.is_empty() { "nothing".to_owned() } else { ids.join(" ") }
 }
