@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::common_ground::{self, Segment};
 use super::fault::{Context, Fault};
 use super::machine::{self, Person, Programs};
 use crate::attempts;
@@ -35,6 +36,7 @@ pub struct Canaries {
     udp: SocketAddr,
     host: Option<Ipv4Addr>,
     abstract_name: String,
+    segment: Option<Segment>,
     victim: Option<Victim>,
 }
 
@@ -86,8 +88,10 @@ impl Canaries {
             udp,
             host: host_address(),
             abstract_name,
+            segment: Segment::new(),
             victim: None,
         };
+        common_ground::plant_key();
         canaries.refill(person)?;
         Ok(canaries)
     }
@@ -169,6 +173,9 @@ impl Canaries {
         targets.set("abstract", self.abstract_name.clone());
         targets.set("variable", VARIABLE);
         targets.set("hostname", machine::host_name()?);
+        if let Some(segment) = &self.segment {
+            targets.set("segment", segment.number().to_string());
+        }
         if let Some(victim) = &self.victim {
             targets.set("victim", victim.child.id().to_string());
             targets.set("victim_group", victim.child.id().to_string());
