@@ -55,7 +55,7 @@ fn refuse_characters(path: &str, text: &str, findings: &mut Findings) -> bool {
 }
 
 /// What `c` is, if it is a character that hides or reorders text.
-fn hidden(c: char) -> Option<&'static str> {
+pub(crate) fn hidden(c: char) -> Option<&'static str> {
     match c {
         '\u{feff}' => Some("a byte order mark"),
         '\t' | '\r' => None,

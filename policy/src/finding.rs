@@ -1,5 +1,6 @@
 //! Findings: what is wrong with a document, where, and what to do about it.
 
+use crate::document::hidden;
 use crate::limits::FINDINGS_MAX;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -100,8 +101,8 @@ impl Findings {
             return;
         }
         let Place { file, line, column } = place;
-        let finding =
-            Finding { severity, file: file.to_string(), line: *line, column: *column, message, help };
+        let (file, message, help) = (visible(file), visible(&message), visible(&help));
+        let finding = Finding { severity, file, line: *line, column: *column, message, help };
         // Two servers with one policy would report each of its findings twice.
         if !self.list.contains(&finding) {
             self.list.push(finding);
@@ -153,6 +154,17 @@ impl Findings {
     }
 }
 
+/// A text as it may be printed: what a document wrote as an escape (`"\\e[2J"`) must not come out as the character
+/// itself, to steer the terminal, forge another finding or turn the direction of text.
+fn visible(text: &str) -> String {
+    let unseen = |c: char| c.is_control() || hidden(c).is_some();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if unseen(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
 impl Finding {
     fn write(&self, out: &mut String) {
         let kind = match self.severity {
@@ -191,6 +203,17 @@ mod tests {
         assert_eq!(
             findings.to_text(),
             "error: a.yaml:3:2: early\nhelp: do\nwarning: a.yaml:9:2: late\nhelp: do\n"
+        );
+    }
+
+    #[test]
+    fn what_a_document_says_cannot_steer_the_terminal_or_forge_a_finding() {
+        let mut findings = Findings::default();
+        let place = Place { file: "a.yaml".into(), line: 1, column: 1 };
+        findings.error(&place, "no key `\u{1b}[2J\nerror: b.yaml:1:1: \u{202e}x\u{9b}`", "tab\there");
+        assert_eq!(
+            findings.to_text(),
+            "error: a.yaml:1:1: no key `\\u{1b}[2J\\nerror: b.yaml:1:1: \\u{202e}x\\u{9b}`\nhelp: tab\\there\n"
         );
     }
 

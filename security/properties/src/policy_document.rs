@@ -67,7 +67,7 @@ fn as_configuration(file: &str, text: &str, policies: &BTreeMap<String, Source>)
         assert!(PlanSet::from_bytes(&bytes).is_ok_and(|set| set.to_bytes() == bytes), "the plan is not read");
     }
     for server in &checked.servers {
-        assert!(!explain(server, &plan::plan(server)).to_text().is_empty(), "nothing is explained");
+        plain_text(&explain(server, &plan::plan(server)).to_text());
     }
     shows_what_it_means(&checked);
 }
@@ -82,6 +82,7 @@ fn checked(file: &str, text: &str, policies: &BTreeMap<String, Source>) -> (Chec
 /// What is shown is a configuration itself; it is shown the same again and makes the same plans.
 fn shows_what_it_means(checked_before: &Checked) {
     let shown = show::show(checked_before);
+    plain_text(&shown);
     if shown.contains(REDACTED) || shown.len() > DOCUMENT_BYTES_MAX {
         return;
     }
@@ -98,7 +99,13 @@ fn sound_findings(findings: &Findings) {
     assert!(all.len() <= FINDINGS_MAX, "{} findings", all.len());
     for finding in all {
         assert!(!finding.message.is_empty() && !finding.help.is_empty(), "{finding:?} says too little");
-        let text = [finding.message.as_str(), finding.help.as_str()].concat();
-        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{finding:?} has control characters");
+        plain_text(&finding.message);
+        plain_text(&finding.help);
+        assert!(!finding.to_line().contains('\n'), "{finding:?} can be taken for two");
     }
+}
+
+/// What is printed cannot steer the terminal.
+fn plain_text(text: &str) {
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "control characters in {text:?}");
 }
