@@ -96,13 +96,16 @@ impl Findings {
     }
 
     fn add(&mut self, severity: Severity, place: &Place, message: String, help: String) {
+        let Place { file, line, column } = place;
+        let (file, message, help) = (visible(file), visible(&message), visible(&help));
+        self.keep(Finding { severity, file, line: *line, column: *column, message, help });
+    }
+
+    fn keep(&mut self, finding: Finding) {
         if self.list.len() >= FINDINGS_MAX {
             self.dropped += 1;
             return;
         }
-        let Place { file, line, column } = place;
-        let (file, message, help) = (visible(file), visible(&message), visible(&help));
-        let finding = Finding { severity, file, line: *line, column: *column, message, help };
         // Two servers with one policy would report each of its findings twice.
         if !self.list.contains(&finding) {
             self.list.push(finding);
@@ -114,9 +117,7 @@ impl Findings {
         self.dropped += other.dropped;
         self.errors += other.errors;
         for finding in other.list {
-            if !self.list.contains(&finding) {
-                self.list.push(finding);
-            }
+            self.keep(finding);
         }
     }
 
@@ -224,5 +225,8 @@ mod tests {
             findings.error(&Place { file: "a".into(), line, column: 1 }, "bad", "do");
         }
         assert!(findings.to_text().ends_with("note: 1 more findings are not shown\n"));
+        let mut twice = findings.clone();
+        twice.append(findings);
+        assert_eq!(twice.sorted().len(), FINDINGS_MAX);
     }
 }

@@ -84,10 +84,7 @@ fn says_what_serde_reads(bytes: &[u8], envelope: &Envelope<'_>) {
         }
         Envelope::Response { id, outcome } => {
             assert!(value.get("method").is_none(), "a response has no method");
-            assert_eq!(
-                id.map_or(Some(Value::Null), raw),
-                Some(value.get("id").cloned().unwrap_or_default())
-            );
+            assert_eq!(id.map_or(Some(Value::Null), raw), Some(value.get("id").cloned().unwrap_or_default()));
             match outcome {
                 Outcome::Result(result) => assert_eq!(raw(result).as_ref(), value.get("result")),
                 Outcome::Error(error) => assert_eq!(raw(error).as_ref(), value.get("error")),
@@ -107,7 +104,10 @@ fn goes_on(envelope: &Envelope<'_>) {
                 let Ok(line) = asked.line(7, server) else { continue };
                 let text = String::from_utf8_lossy(&line.bytes).into_owned();
                 let ends = text.matches(['\n', '\r']).count();
-                assert!(ends == 1 && text.ends_with('\n') && is_json(&text), "not one line of JSON: {text:?}");
+                assert!(
+                    ends == 1 && text.ends_with('\n') && is_json(&text),
+                    "not one line of JSON: {text:?}"
+                );
                 let sent = Object::parse(text.trim_end(), Keys::Exact).map(|sent| sent.members().len());
                 assert!(sent.is_ok(), "a server would find a member twice: {text:?}");
                 if let (Some(before), Some(after)) = (*params, member(text.trim_end(), "params")) {
@@ -141,7 +141,8 @@ fn member(text: &str, key: &str) -> Option<String> {
 
 /// All members but these keep their keys' and values' bytes and their order; line ends between tokens are blanks.
 fn kept_but(changed: &[&str], before: &str, after: &str) {
-    let (Ok(before), Ok(after)) = (Object::parse(before, Keys::Exact), Object::parse(after, Keys::Exact)) else {
+    let (Ok(before), Ok(after)) = (Object::parse(before, Keys::Exact), Object::parse(after, Keys::Exact))
+    else {
         let unfolded = |text: &str| text.replace(['\n', '\r'], " ");
         assert_eq!(unfolded(before), unfolded(after), "what is not read is not changed");
         return;

@@ -15,9 +15,14 @@ pub fn holds(bytes: &[u8]) {
     assert_eq!(whole, pieces, "pieces of {piece} bytes make a difference");
     assert_eq!(whole, by_the_book(stream));
     // Nothing to say is said by no event.
-    let message: Vec<u8> = stream.iter().map(|&byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }).collect();
+    let message: Vec<u8> =
+        stream.iter().map(|&byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }).collect();
     if !message.is_empty() {
-        assert_eq!(fed([frame::event(stream).as_ref()].into_iter()), [message], "a framed message is not itself");
+        assert_eq!(
+            fed([frame::event(stream).as_ref()].into_iter()),
+            [message],
+            "a framed message is not itself"
+        );
     }
 }
 
@@ -51,7 +56,8 @@ fn by_the_book(stream: &[u8]) -> Vec<Vec<u8>> {
     // What no line end follows is not a line yet.
     lines.pop();
     let mut events = Vec::new();
-    for event in lines.split_inclusive(Vec::is_empty).filter(|event| event.last().is_some_and(Vec::is_empty)) {
+    for event in lines.split_inclusive(Vec::is_empty).filter(|event| event.last().is_some_and(Vec::is_empty))
+    {
         let data = event.iter().filter_map(|line| {
             let value = line.strip_prefix(b"data:")?;
             Some(value.strip_prefix(b" ").unwrap_or(value))

@@ -26,7 +26,10 @@ pub fn holds(bytes: &[u8]) {
             assert_eq!(split(&name).map(|(server, _)| server), Some(server), "{name:?} hides its server");
         }
         let other = aggregate_name(server, second, characters_max);
-        assert!(first == second || name != other || is_marked(second, &name) || is_marked(first, &name), "{first:?} and {second:?} are both {name:?}");
+        assert!(
+            first == second || name != other || is_marked(second, &name) || is_marked(first, &name),
+            "{first:?} and {second:?} are both {name:?}"
+        );
         assert_eq!(nearest(&name, [name.as_str(), "zz"].into_iter()), Some(name.as_str()));
     }
 }

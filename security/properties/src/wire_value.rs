@@ -4,9 +4,7 @@ use arbitrary::{Result, Unstructured};
 use only1mcp_wire::enforced::{Enforced, Mode, Wall};
 use only1mcp_wire::limits::{LIST_PAGE_NAMES, MESSAGE_BYTES_MAX, SERVER_NAME_BYTES_MAX, STOP_GRACE_MS_MAX};
 use only1mcp_wire::message::{FromLauncher, RefusalCode, Request};
-use only1mcp_wire::{
-    Event, Exit, InstanceId, Machine, Partition, Refusal, Reply, ServerName, Spawned, Step,
-};
+use only1mcp_wire::{Event, Exit, InstanceId, Machine, Partition, Refusal, Reply, ServerName, Spawned, Step};
 
 /// Every value comes back as it went. The bytes only choose it.
 ///

@@ -9,7 +9,7 @@ use serde_yaml::Value as Theirs;
 pub const TEXT_BYTES_MAX: usize = 2048;
 
 /// Where ours is stricter on purpose: what its refusal says, and why it is so.
-pub const STRICTER: [(&str, &str); 16] = [
+pub const STRICTER: [(&str, &str); 17] = [
     ("anchors (`&name`) are", "no anchors"),
     ("aliases (`*name`) are", "no aliases"),
     ("merge keys (`<<`) are", "no merge keys"),
@@ -25,6 +25,7 @@ pub const STRICTER: [(&str, &str); 16] = [
     ("cannot deserialize null into string", "a key is text"),
     ("expected string scalar", "a key is no list and no mapping"),
     ("plain scalar cannot start with '-' followed by", "a - in brackets is no text"),
+    (" bracket", "brackets match"),
     ("comments must be separated", "a remark has a blank before it"),
     ("simple key expected ':'", "a block text starts where its key stands"),
 ];
@@ -87,6 +88,7 @@ pub fn compare(text: &str) -> Opinion {
             Some(_) if !text.ends_with('\n') && compare(&format!("{text}\n")) == Opinion::Same => {
                 Opinion::Known(UNENDED)
             }
+            Some(_) if matches!(ours.value, Ours::Text(_)) => Opinion::Known(ONLY_TEXT),
             Some(how) => Opinion::Different(how),
         },
         (None, Ok(_)) => stricter(&findings),
@@ -105,8 +107,10 @@ fn only_ours(error: &str) -> Opinion {
 
 /// The reasons for our refusals, if each has one.
 fn stricter(findings: &Findings) -> Opinion {
-    let reason = |message: &str| STRICTER.iter().find(|(said, _)| message.contains(said)).map(|(_, why)| *why);
-    let reasons = findings.sorted().into_iter().map(|finding| reason(&finding.message)).collect::<Option<Vec<_>>>();
+    let reason =
+        |message: &str| STRICTER.iter().find(|(said, _)| message.contains(said)).map(|(_, why)| *why);
+    let reasons =
+        findings.sorted().into_iter().map(|finding| reason(&finding.message)).collect::<Option<Vec<_>>>();
     match reasons {
         Some(reasons) if !reasons.is_empty() => Opinion::Stricter(reasons),
         _ => Opinion::Different(format!("only ours refuses it ({})", findings.to_text())),
@@ -132,11 +136,9 @@ fn difference(ours: &Node, theirs: &Theirs) -> Option<String> {
             if ours.len() != theirs.len() {
                 return Some(format!("{ours:?} is {theirs:?}"));
             }
-            return ours.iter().zip(theirs).find_map(|(ours, (key, value))| {
-                match same_key(&ours.key, key) {
-                    true => difference(&ours.node, value),
-                    false => Some(format!("the key {:?} is {key:?}", ours.key)),
-                }
+            return ours.iter().zip(theirs).find_map(|(ours, (key, value))| match same_key(&ours.key, key) {
+                true => difference(&ours.node, value),
+                false => Some(format!("the key {:?} is {key:?}", ours.key)),
             });
         }
         _ => false,
@@ -148,7 +150,9 @@ fn difference(ours: &Node, theirs: &Theirs) -> Option<String> {
 fn same_key(ours: &str, theirs: &Theirs) -> bool {
     match theirs {
         Theirs::String(theirs) => ours == theirs,
-        Theirs::Number(_) | Theirs::Bool(_) => serde_yaml::from_str::<Theirs>(ours).is_ok_and(|read| read == *theirs),
+        Theirs::Number(_) | Theirs::Bool(_) => {
+            serde_yaml::from_str::<Theirs>(ours).is_ok_and(|read| read == *theirs)
+        }
         _ => false,
     }
 }

@@ -21,7 +21,11 @@ fn every_property_holds_of_its_corpus() {
         println!("{name}: {count} files");
         assert!(count > 0, "security/fuzz/corpus/{name} is empty");
     }
-    assert!(failures.is_empty(), "what each said stands above; it does not hold of:\n  {}", failures.join("\n  "));
+    assert!(
+        failures.is_empty(),
+        "what each said stands above; it does not hold of:\n  {}",
+        failures.join("\n  ")
+    );
 }
 
 /// Runs one corpus and notes which files fail.
