@@ -157,7 +157,7 @@ impl Findings {
 
 /// A text as it may be printed: what a document wrote as an escape (`"\\e[2J"`) must not come out as the character
 /// itself, to steer the terminal, forge another finding or turn the direction of text.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let unseen = |c: char| c.is_control() || hidden(c).is_some();
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -16,7 +16,7 @@ const OLD_BOOLEANS: [&str; 4] = ["yes", "no", "on", "off"];
 /// Reads `text`. `None` means that an error was found.
 pub fn read(file: &str, text: &str, findings: &mut Findings) -> Option<Node> {
     let before = findings.error_count();
-    refuse_tabs(file, text, findings);
+    refuse_beginnings(file, text, findings);
     refuse_features(file, text, findings);
     if findings.error_count() > before {
         return None;
@@ -66,14 +66,19 @@ fn explain(error: &serde_saphyr::Error) -> (String, &'static str) {
     (message, help)
 }
 
-/// Some readers take a tab before the first word of a line for indentation, some for a blank, some refuse it.
-fn refuse_tabs(file: &str, text: &str, findings: &mut Findings) {
+/// Refuses directives, and tabs before the first word of a line: some readers of YAML take such a tab for
+/// indentation, some for a blank, some refuse it.
+fn refuse_beginnings(file: &str, text: &str, findings: &mut Findings) {
     for (row, line) in text.lines().enumerate() {
         let blank = line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'));
         if let Some(column) = blank.enumerate().find_map(|(column, byte)| (byte == b'\t').then_some(column)) {
             let place = Place { file: file.into(), line: small(row + 1), column: small(column + 1) };
             let help = "indent with spaces; in a text in double quotes write \\t";
             findings.error(&place, "a tab at the beginning of a line is not allowed", help);
+        }
+        if line.starts_with('%') {
+            let place = Place { file: file.into(), line: small(row + 1), column: 1 };
+            findings.error(&place, "directives (`%NAME`) are not allowed here", "remove the line");
         }
     }
 }
@@ -312,6 +317,7 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "second document"),
             ("a:\n \tb: 1\n", "t.yaml:2:2: a tab at the beginning of a line"),
             ("a: [?b]\n", "`?b` without quotes"),
+            ("%YAML 1.1\n---\na: 1\n", "t.yaml:1:1: directives"),
         ] {
             let said = refusal(text);
             assert!(said.contains(what), "{text}: {said}");

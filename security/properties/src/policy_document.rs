@@ -67,7 +67,8 @@ fn as_configuration(file: &str, text: &str, policies: &BTreeMap<String, Source>)
         assert!(PlanSet::from_bytes(&bytes).is_ok_and(|set| set.to_bytes() == bytes), "the plan is not read");
     }
     for server in &checked.servers {
-        plain_text(&explain(server, &plan::plan(server)).to_text());
+        let explained = explain(server, &plan::plan(server)).to_text();
+        plain_text(&explained);
     }
     shows_what_it_means(&checked);
 }

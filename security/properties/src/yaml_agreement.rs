@@ -9,12 +9,13 @@ use serde_yaml::Value as Theirs;
 pub const TEXT_BYTES_MAX: usize = 2048;
 
 /// Where ours is stricter on purpose: what its refusal says, and why it is so.
-pub const STRICTER: [(&str, &str); 17] = [
+pub const STRICTER: [(&str, &str); 18] = [
     ("anchors (`&name`) are", "no anchors"),
     ("aliases (`*name`) are", "no aliases"),
     ("merge keys (`<<`) are", "no merge keys"),
     ("tags (`!name`) are", "no tags"),
     ("true or false in YAML 1.1 and text in YAML 1.2", "no booleans of YAML 1.1"),
+    ("directives (`%NAME`) are", "no directives"),
     ("a tab at the beginning of a line", "no tabs as indentation"),
     ("a text to some readers of YAML and a key to others", "no text that begins with ?"),
     // Malformed ones of either.

@@ -6,7 +6,7 @@ use only1mcp_properties::yaml_agreement::{Opinion, STRICTER, compare};
 use std::collections::BTreeMap;
 
 /// Documents of one run.
-const DOCUMENTS: usize = 30_000;
+const DOCUMENTS: usize = 20_000;
 /// The seed if none is given.
 const SEED: u64 = 3;
 /// What most documents should come to.
@@ -165,7 +165,7 @@ impl Random {
     }
 
     fn document(&mut self) -> String {
-        let mut out = self.one(&["", "", "", "# remark\n", "---\n", "--- # x\n"]).to_owned();
+        let mut out = self.one(&["", "", "", "", "", "", "# remark\n", "---\n", "--- # x\n", "%YAML 1.2\n---\n"]).to_owned();
         match self.below(8) {
             0 => self.list(&mut out, 0, 0),
             1 => self.flow(&mut out, 0),
