@@ -108,6 +108,12 @@ fn refuse_features(file: &str, text: &str, findings: &mut Findings) {
                 &format!("`{value}` without quotes, true or false in YAML 1.1 and text in YAML 1.2, is"),
                 "write true or false, or put the text in quotes",
             ),
+            Event::Scalar(value, ScalarStyle::Plain, ..) if is_odd_number(value) => refuse(
+                &format!(
+                    "`{value}` without quotes, a number to some readers of YAML and a text to others, is"
+                ),
+                "write the number with decimal digits, or put the text in quotes",
+            ),
             Event::Scalar(value, ScalarStyle::Plain, ..) if value.starts_with('?') => refuse(
                 &format!("`{value}` without quotes, a text to some readers of YAML and a key to others, is"),
                 "put the text in quotes",
@@ -141,6 +147,11 @@ fn refuse_properties(event: &Event<'_>, refuse: &mut impl FnMut(&str, &str)) {
 
 fn is_old_boolean(text: &str) -> bool {
     OLD_BOOLEANS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+fn is_odd_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    ["0X", "0O", "0B"].iter().any(|base| digits.starts_with(base))
 }
 
 fn small(number: impl TryInto<u32>) -> u32 {
@@ -317,6 +328,7 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "second document"),
             ("a:\n \tb: 1\n", "t.yaml:2:2: a tab at the beginning of a line"),
             ("a: [?b]\n", "`?b` without quotes"),
+            ("a: 0X1F\n", "`0X1F` without quotes"),
             ("%YAML 1.1\n---\na: 1\n", "t.yaml:1:1: directives"),
         ] {
             let said = refusal(text);

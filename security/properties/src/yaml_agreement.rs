@@ -9,7 +9,7 @@ use serde_yaml::Value as Theirs;
 pub const TEXT_BYTES_MAX: usize = 2048;
 
 /// Where ours is stricter on purpose: what its refusal says, and why it is so.
-pub const STRICTER: [(&str, &str); 18] = [
+pub const STRICTER: [(&str, &str); 21] = [
     ("anchors (`&name`) are", "no anchors"),
     ("aliases (`*name`) are", "no aliases"),
     ("merge keys (`<<`) are", "no merge keys"),
@@ -22,11 +22,14 @@ pub const STRICTER: [(&str, &str); 18] = [
     (" anchor", "no anchors"),
     (" tag", "no tags"),
     ("(U+", "no characters that hide text"),
+    ("a number to some readers of YAML and a text to others", "no capitals in the base of a number"),
     ("non-finite float", "no endless numbers"),
     ("cannot deserialize null into string", "a key is text"),
     ("expected string scalar", "a key is no list and no mapping"),
     ("plain scalar cannot start with '-' followed by", "a - in brackets is no text"),
     (" bracket", "brackets match"),
+    ("unclosed quote", "quotes are closed"),
+    ("while scanning a block scalar", "behind | and > stands nothing but a remark"),
     ("comments must be separated", "a remark has a blank before it"),
     ("simple key expected ':'", "a block text starts where its key stands"),
 ];

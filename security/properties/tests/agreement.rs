@@ -12,7 +12,7 @@ const SEED: u64 = 3;
 /// What most documents should come to.
 const AGREED: &str = "both read it and agree";
 /// Plain and quoted scalars as people write them, and as they should not.
-const SCALARS: [&str; 66] = [
+const SCALARS: [&str; 67] = [
     "a",
     "x y",
     "node",
@@ -165,7 +165,9 @@ impl Random {
     }
 
     fn document(&mut self) -> String {
-        let mut out = self.one(&["", "", "", "", "", "", "# remark\n", "---\n", "--- # x\n", "%YAML 1.2\n---\n"]).to_owned();
+        let mut out = self
+            .one(&["", "", "", "", "", "", "# remark\n", "---\n", "--- # x\n", "%YAML 1.2\n---\n"])
+            .to_owned();
         match self.below(8) {
             0 => self.list(&mut out, 0, 0),
             1 => self.flow(&mut out, 0),
