@@ -83,7 +83,7 @@ mod tests {
             ("a: 1\nb: x\0y", "2:5"),
             ("a: '\u{202e}x'", "1:5"),
             ("a: \u{200b}", "1:4"),
-            ("a: 1\r\n# what stands here\rb: is read\r\n", "2:18"),
+            ("a: 1\r\n# what stands here\rb: is read\r\n", "2:19"),
             ("a: 1\r", "1:5"),
         ] {
             let mut findings = Findings::default();

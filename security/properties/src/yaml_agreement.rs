@@ -34,7 +34,7 @@ pub const STRICTER: [(&str, &str); 21] = [
     ("simple key expected ':'", "a block text starts where its key stands"),
 ];
 /// What ours alone reads: what they say about it, and why it does no harm.
-const ONLY_OURS: [(&str, &str); 7] = [
+pub const ONLY_OURS: [(&str, &str); 7] = [
     // Out of range wherever a number may stand: the checker says so with line and column.
     (" as i128, expected any YAML value", "a number of more than 64 bits"),
     (" as u128, expected any YAML value", "a number of more than 64 bits"),
@@ -48,9 +48,9 @@ const ONLY_OURS: [(&str, &str); 7] = [
     ("while parsing a block node", "the end of a document before its beginning"),
 ];
 /// Ours ends the last line of a block text, as all others of it; theirs leaves it as the file ends.
-const UNENDED: &str = "a block text at the end of a file that lacks its last line end";
+pub const UNENDED: &str = "a block text at the end of a file that lacks its last line end";
 /// No document of ours is a text: the checker wants a mapping.
-const ONLY_TEXT: &str = "a document that is one text and nothing else";
+pub const ONLY_TEXT: &str = "a document that is one text and nothing else";
 
 /// What came of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]

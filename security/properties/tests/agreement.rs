@@ -2,8 +2,8 @@
 //!
 //! `ONLY1MCP_TEST_SEED` chooses other documents than those of every run; the seed is printed.
 
-use only1mcp_properties::yaml_agreement::{Opinion, STRICTER, compare};
-use std::collections::BTreeMap;
+use only1mcp_properties::yaml_agreement::{ONLY_OURS, ONLY_TEXT, Opinion, STRICTER, UNENDED, compare};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Documents of one run.
 const DOCUMENTS: usize = 20_000;
@@ -24,6 +24,7 @@ const SCALARS: [&str; 67] = [
     "017",
     "0o17",
     "0x1F",
+    "0X1F",
     "0b1",
     "1_000",
     "1.5",
@@ -218,7 +219,57 @@ fn two_readers_of_yaml_agree_on_what_both_read() {
     differences.truncate(10);
     assert!(differences.is_empty(), "seed {seed}: {}", differences.join("\n\n"));
     assert!(counts[AGREED] > DOCUMENTS / 5, "hardly any document was read by both");
-    for (_, why) in STRICTER {
-        assert!(seed != SEED || counts.contains_key(why), "no document was refused because of {why}");
+}
+
+/// One document for each named difference: a difference that is gone must not stay named.
+const EXAMPLES: [(&str, &str); 28] = [
+    ("a: &x 1\n", "no anchors"),
+    ("a: [&x a, *x]\n", "no aliases"),
+    ("<<: {b: 1}\n", "no merge keys"),
+    ("a: !!str 1\n", "no tags"),
+    ("a: no\n", "no booleans of YAML 1.1"),
+    ("%YAML 1.2\n---\na: 1\n", "no directives"),
+    ("a: \"x\n\ty\"\n", "no tabs as indentation"),
+    ("a: [b, ?c]\n", "no text that begins with ?"),
+    ("a: b\u{200b}\n", "no characters that hide text"),
+    ("a: 0X1F\n", "no capitals in the base of a number"),
+    ("a: .inf\n", "no endless numbers"),
+    ("~: a\n", "a key is text"),
+    ("{}: a\n", "a key is no list and no mapping"),
+    ("a: [-]\n", "a - in brackets is no text"),
+    ("&aa:b }\n", "brackets match"),
+    ("! &UUUUUdUUUUUUU?1#t+t 't+", "quotes are closed"),
+    ("&a:' &+ |;\n2[+1", "behind | and > stands nothing but a remark"),
+    ("[]#a", "a remark has a blank before it"),
+    ("-\n|\n   a\n-\n", "a block text starts where its key stands"),
+    ("a: 18446744073709551616\n", "a number of more than 64 bits"),
+    ("{a\n b: c}\n", "a key over several lines in braces"),
+    ("{a: :b}\n", "a word that begins with a colon in brackets"),
+    ("[t:]\n", "a colon before a bracket"),
+    ("- - \ta\n", "a tab between two words"),
+    ("...\n{}\n", "the end of a document before its beginning"),
+    ("a: |\n  b", UNENDED),
+    (">-\na: b\n", ONLY_TEXT),
+    ("a: 1", AGREED),
+];
+
+#[test]
+fn each_named_difference_still_is_one() {
+    let named = STRICTER.iter().chain(&ONLY_OURS).map(|(_, why)| *why).chain([UNENDED, ONLY_TEXT, AGREED]);
+    let shown: BTreeSet<&str> = EXAMPLES.iter().map(|(_, why)| *why).collect();
+    assert_eq!(shown, named.collect());
+    let mut wrong = Vec::new();
+    for (text, why) in EXAMPLES {
+        let opinion = compare(text);
+        let fits = match &opinion {
+            Opinion::Same => why == AGREED,
+            Opinion::Stricter(reasons) => reasons.contains(&why),
+            Opinion::Known(reason) => *reason == why,
+            Opinion::Refused | Opinion::Different(_) => false,
+        };
+        if !fits {
+            wrong.push(format!("{text:?} is no example of {why:?}: {opinion:?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
