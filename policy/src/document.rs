@@ -41,7 +41,9 @@ pub fn read(source: &Source, findings: &mut Findings) -> Option<Node> {
 /// Refuses what a reader of the file would not see.
 fn refuse_characters(path: &str, text: &str, findings: &mut Findings) -> bool {
     let mut clean = true;
-    for (row, line) in text.split('\n').enumerate() {
+    for (row, line) in text.split_inclusive('\n').enumerate() {
+        // To YAML a carriage return alone ends a line; to most editors and terminals it does not.
+        let line = line.strip_suffix("\r\n").or(line.strip_suffix('\n')).unwrap_or(line);
         for (column, c) in line.chars().enumerate() {
             let Some(what) = hidden(c) else { continue };
             let small = |number: usize| u32::try_from(number + 1).unwrap_or(u32::MAX);
@@ -55,10 +57,11 @@ fn refuse_characters(path: &str, text: &str, findings: &mut Findings) -> bool {
 }
 
 /// What `c` is, if it is a character that hides or reorders text.
-fn hidden(c: char) -> Option<&'static str> {
+pub(crate) fn hidden(c: char) -> Option<&'static str> {
     match c {
         '\u{feff}' => Some("a byte order mark"),
-        '\t' | '\r' => None,
+        '\t' => None,
+        '\r' => Some("a carriage return that is not part of a line end"),
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => {
             Some("a character that changes the direction of text")
         }
@@ -80,6 +83,8 @@ mod tests {
             ("a: 1\nb: x\0y", "2:5"),
             ("a: '\u{202e}x'", "1:5"),
             ("a: \u{200b}", "1:4"),
+            ("a: 1\r\n# what stands here\rb: is read\r\n", "2:19"),
+            ("a: 1\r", "1:5"),
         ] {
             let mut findings = Findings::default();
             let source = Source { path: "t.yaml".into(), text: text.into() };

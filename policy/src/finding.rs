@@ -1,5 +1,6 @@
 //! Findings: what is wrong with a document, where, and what to do about it.
 
+use crate::document::hidden;
 use crate::limits::FINDINGS_MAX;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -95,13 +96,16 @@ impl Findings {
     }
 
     fn add(&mut self, severity: Severity, place: &Place, message: String, help: String) {
+        let Place { file, line, column } = place;
+        let (file, message, help) = (visible(file), visible(&message), visible(&help));
+        self.keep(Finding { severity, file, line: *line, column: *column, message, help });
+    }
+
+    fn keep(&mut self, finding: Finding) {
         if self.list.len() >= FINDINGS_MAX {
             self.dropped += 1;
             return;
         }
-        let Place { file, line, column } = place;
-        let finding =
-            Finding { severity, file: file.to_string(), line: *line, column: *column, message, help };
         // Two servers with one policy would report each of its findings twice.
         if !self.list.contains(&finding) {
             self.list.push(finding);
@@ -113,9 +117,7 @@ impl Findings {
         self.dropped += other.dropped;
         self.errors += other.errors;
         for finding in other.list {
-            if !self.list.contains(&finding) {
-                self.list.push(finding);
-            }
+            self.keep(finding);
         }
     }
 
@@ -151,6 +153,17 @@ impl Findings {
         }
         out
     }
+}
+
+/// A text as it may be printed: what a document wrote as an escape (`"\\e[2J"`) must not come out as the character
+/// itself, to steer the terminal, forge another finding or turn the direction of text.
+pub(crate) fn visible(text: &str) -> String {
+    let unseen = |c: char| c.is_control() || hidden(c).is_some();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if unseen(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 impl Finding {
@@ -195,11 +208,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_document_says_cannot_steer_the_terminal_or_forge_a_finding() {
+        let mut findings = Findings::default();
+        let place = Place { file: "a.yaml".into(), line: 1, column: 1 };
+        findings.error(&place, "no key `\u{1b}[2J\nerror: b.yaml:1:1: \u{202e}x\u{9b}`", "tab\there");
+        assert_eq!(
+            findings.to_text(),
+            "error: a.yaml:1:1: no key `\\u{1b}[2J\\nerror: b.yaml:1:1: \\u{202e}x\\u{9b}`\nhelp: tab\\there\n"
+        );
+    }
+
+    #[test]
     fn more_findings_than_fit_are_counted() {
         let mut findings = Findings::default();
         for line in 0..=u32::try_from(FINDINGS_MAX).unwrap() {
             findings.error(&Place { file: "a".into(), line, column: 1 }, "bad", "do");
         }
         assert!(findings.to_text().ends_with("note: 1 more findings are not shown\n"));
+        let mut twice = findings.clone();
+        twice.append(findings);
+        assert_eq!(twice.sorted().len(), FINDINGS_MAX);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::check::Checked;
 use crate::check::server::Server;
+use crate::document::hidden;
 use crate::document::units::{show_duration, show_size};
 use crate::floor::Access;
 use crate::redact;
@@ -106,9 +107,18 @@ fn inline(value: &Value) -> String {
     match value {
         Value::String(text) if is_plain(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
-        // JSON is YAML.
-        other => other.to_string(),
+        // JSON is YAML; but for a few characters that no document may have as themselves, and no terminal should get.
+        other => other.to_string().chars().fold(String::new(), escape_hidden),
     }
+}
+
+fn escape_hidden(mut out: String, c: char) -> String {
+    if c.is_control() || hidden(c).is_some() {
+        let _ = write!(out, "\\u{:04x}", u32::from(c));
+    } else {
+        out.push(c);
+    }
+    out
 }
 
 /// Whether YAML reads this text as itself without quotes, in every version and place.
@@ -154,6 +164,10 @@ mod tests {
         ] {
             assert_eq!(inline(&json!(text)), format!("\"{text}\""));
         }
+        assert_eq!(
+            inline(&json!("\u{1b}\u{7f}\u{202e}\u{feff}\u{e9}")),
+            "\"\\u001b\\u007f\\u202e\\ufeff\u{e9}\""
+        );
         assert_eq!(inline(&json!(["a", "b c", 3, true])), "[a, \"b c\", 3, true]");
     }
 }

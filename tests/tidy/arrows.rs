@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Each crate of ours, and those of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("only1mcp-wire", &[]),
     ("only1mcp-launcher", &["only1mcp-wire"]),
     ("only1mcp-init", &[]),
@@ -15,13 +15,14 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("only1mcp", &["only1mcp-policy", "only1mcp-wire"]),
     ("only1mcp-tests", &["only1mcp-policy", "only1mcp-wire"]),
     ("only1mcp-escape", &["only1mcp-policy", "only1mcp-wire"]),
+    ("only1mcp-properties", &["only1mcp", "only1mcp-policy", "only1mcp-wire"]),
 ];
 /// Crates from outside, and who alone may depend on them directly.
 const WRAPPERS: [(&str, &[&str]); 5] = [
     ("tokio", &["only1mcp", "only1mcp-tests"]),
     ("axum", &["only1mcp", "only1mcp-tests"]),
     ("serde-saphyr", &["only1mcp-policy"]),
-    ("serde_yaml", &[]),
+    ("serde_yaml", &["only1mcp-properties"]),
     ("cgroups-rs", &["only1mcp-tests"]),
 ];
 /// External crates the launcher may bring, all in all.

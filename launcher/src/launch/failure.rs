@@ -104,6 +104,21 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_child_writes_is_a_failure_that_can_be_logged_on_one_line() {
+        let mut state = 11_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap()
+        };
+        for length in (0..2_000).map(|round| round % (REPORT_BYTES_MAX + 1)) {
+            let report: Vec<u8> = (0..length).map(|_| u8::try_from(random() % 256).unwrap()).collect();
+            let failure = Failure::from_report(&report);
+            assert!(failure.to_report().len() <= REPORT_BYTES_MAX);
+            assert!(!failure.to_string().contains(char::is_control), "{failure}");
+        }
+    }
+
+    #[test]
     fn a_short_or_strange_report_is_still_a_failure() {
         for report in [&[][..], &[29], &[255, 255, 1, 0, 0, 0]] {
             assert_eq!(Failure::from_report(report).step, Step::Prepare);

@@ -347,6 +347,9 @@ impl FromLauncher {
     /// [`DecodeError`]; the connection it came from must be closed.
     pub fn from_packet(packet: &[u8]) -> Result<Self, DecodeError> {
         let (op, id, mut body) = open(packet)?;
+        if matches!(op, EXITED | CHANGED) && id != 0 {
+            return Err(DecodeError::Value("request id of an event"));
+        }
         let message = match op {
             EXITED => Self::Event(Event::Exited {
                 instance: Decode::decode(&mut body)?,
@@ -532,6 +535,16 @@ mod tests {
     fn an_answer_is_not_a_request() {
         for answer in answers() {
             assert!(Request::from_packet(&answer.to_packet()).is_err());
+        }
+    }
+
+    #[test]
+    fn an_event_answers_no_request() {
+        for event in answers().into_iter().filter(|answer| matches!(answer, FromLauncher::Event(_))) {
+            let mut packet = event.to_packet();
+            packet[8] = 1;
+            let refused = DecodeError::Value("request id of an event");
+            assert_eq!(FromLauncher::from_packet(&packet), Err(refused));
         }
     }
 

@@ -83,7 +83,9 @@ impl Encode for ServerName {
 
 impl Decode for ServerName {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Self::new(&String::decode(reader)?).map_err(|_| DecodeError::Value("server name"))
+        let bytes = reader.bytes_up_to(SERVER_NAME_BYTES_MAX, "server name")?;
+        let name = std::str::from_utf8(bytes).ok().and_then(|text| Self::new(text).ok());
+        name.ok_or(DecodeError::Value("server name"))
     }
 }
 
@@ -104,5 +106,12 @@ mod tests {
             assert!(ServerName::new(bad).is_err(), "{bad:?}");
         }
         assert_eq!(ServerName::new(&"a".repeat(33)), Err(NameError::TooLong));
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused_by_its_length_alone() {
+        let mut bytes = Vec::new();
+        "a".repeat(33).encode(&mut bytes);
+        assert_eq!(ServerName::from_bytes(&bytes), Err(DecodeError::TooLong("server name")));
     }
 }

@@ -449,6 +449,17 @@ fn mounts_and_rules_say_the_same() {
 }
 
 #[test]
+fn what_a_policy_writes_as_escapes_stays_escaped_for_people() {
+    let run = with_policy("extends: node\ntools: {allow: [\"\\e[2J\", \"a\\nForged\", \"\\u202e\"]}\n");
+    let server = only_server(&run);
+    let explained = crate::explain::explain(server, &plan::plan(server)).to_text();
+    for text in [explained, crate::show::show(&run.checked)] {
+        assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("Forged")), "{text}");
+    }
+}
+
+#[test]
 fn an_empty_configuration_is_a_configuration() {
     let run = run("");
     assert_eq!(said(&run), "");

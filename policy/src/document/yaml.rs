@@ -1,5 +1,6 @@
 //! YAML text becomes a tree. A pass over the parser's events first refuses what no document of ours
-//! needs: anchors, aliases, merge keys, tags, several documents and the booleans of YAML 1.1.
+//! needs: anchors, aliases, merge keys, tags, several documents and the booleans of YAML 1.1; and what two
+//! readers of YAML understand differently, as `security/properties` found.
 
 use super::node::{Entry, Node, Value};
 use crate::finding::{Findings, Place};
@@ -15,6 +16,7 @@ const OLD_BOOLEANS: [&str; 4] = ["yes", "no", "on", "off"];
 /// Reads `text`. `None` means that an error was found.
 pub fn read(file: &str, text: &str, findings: &mut Findings) -> Option<Node> {
     let before = findings.error_count();
+    refuse_beginnings(file, text, findings);
     refuse_features(file, text, findings);
     if findings.error_count() > before {
         return None;
@@ -64,6 +66,23 @@ fn explain(error: &serde_saphyr::Error) -> (String, &'static str) {
     (message, help)
 }
 
+/// Refuses directives, and tabs before the first word of a line: some readers of YAML take such a tab for
+/// indentation, some for a blank, some refuse it.
+fn refuse_beginnings(file: &str, text: &str, findings: &mut Findings) {
+    for (row, line) in text.lines().enumerate() {
+        let blank = line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'));
+        if let Some(column) = blank.enumerate().find_map(|(column, byte)| (byte == b'\t').then_some(column)) {
+            let place = Place { file: file.into(), line: small(row + 1), column: small(column + 1) };
+            let help = "indent with spaces; in a text in double quotes write \\t";
+            findings.error(&place, "a tab at the beginning of a line is not allowed", help);
+        }
+        if line.starts_with('%') {
+            let place = Place { file: file.into(), line: small(row + 1), column: 1 };
+            findings.error(&place, "directives (`%NAME`) are not allowed here", "remove the line");
+        }
+    }
+}
+
 fn refuse_features(file: &str, text: &str, findings: &mut Findings) {
     let (mut depth, mut documents) = (0_usize, 0_usize);
     for next in Parser::new_from_str(text) {
@@ -88,6 +107,16 @@ fn refuse_features(file: &str, text: &str, findings: &mut Findings) {
             Event::Scalar(value, ScalarStyle::Plain, ..) if is_old_boolean(value) => refuse(
                 &format!("`{value}` without quotes, true or false in YAML 1.1 and text in YAML 1.2, is"),
                 "write true or false, or put the text in quotes",
+            ),
+            Event::Scalar(value, ScalarStyle::Plain, ..) if is_odd_number(value) => refuse(
+                &format!(
+                    "`{value}` without quotes, a number to some readers of YAML and a text to others, is"
+                ),
+                "write the number with decimal digits, or put the text in quotes",
+            ),
+            Event::Scalar(value, ScalarStyle::Plain, ..) if value.starts_with('?') => refuse(
+                &format!("`{value}` without quotes, a text to some readers of YAML and a key to others, is"),
+                "put the text in quotes",
             ),
             Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
             Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
@@ -118,6 +147,11 @@ fn refuse_properties(event: &Event<'_>, refuse: &mut impl FnMut(&str, &str)) {
 
 fn is_old_boolean(text: &str) -> bool {
     OLD_BOOLEANS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+fn is_odd_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    ["0X", "0O", "0B"].iter().any(|base| digits.starts_with(base))
 }
 
 fn small(number: impl TryInto<u32>) -> u32 {
@@ -292,6 +326,10 @@ mod tests {
             ("a: *x\n", "alias"),
             ("<<: {b: 1}\n", "merge keys"),
             ("a: 1\n---\nb: 2\n", "second document"),
+            ("a:\n \tb: 1\n", "t.yaml:2:2: a tab at the beginning of a line"),
+            ("a: [?b]\n", "`?b` without quotes"),
+            ("a: 0X1F\n", "`0X1F` without quotes"),
+            ("%YAML 1.1\n---\na: 1\n", "t.yaml:1:1: directives"),
         ] {
             let said = refusal(text);
             assert!(said.contains(what), "{text}: {said}");

@@ -1,6 +1,7 @@
 //! An explanation in plain words.
 
 use super::Explanation;
+use crate::finding::visible;
 use std::fmt::Write as _;
 
 /// So many names fit on a line of a terminal.
@@ -105,7 +106,8 @@ struct Text(String);
 
 impl Text {
     fn line(&mut self, line: &str) {
-        let _ = writeln!(self.0, "{}", line.trim_end());
+        // A policy must not forge a line of its own explanation.
+        let _ = writeln!(self.0, "{}", visible(line.trim_end()));
     }
 
     fn heading(&mut self, heading: &str) {

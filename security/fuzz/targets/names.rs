@@ -1,0 +1,4 @@
+//! Fuzzes [`only1mcp_properties::names`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| only1mcp_properties::names::holds(bytes));
