@@ -11,6 +11,7 @@
 
 mod descriptors;
 mod ending;
+mod hostile;
 mod launching;
 mod minimal;
 mod reading;
