@@ -14,6 +14,7 @@ mod ending;
 mod hostile;
 mod launching;
 mod minimal;
+mod races;
 mod reading;
 mod support;
 mod walls;
