@@ -32,7 +32,7 @@ const NAMES: [&str; 12] = [
 ];
 
 /// The first one swaps until it is told to end, each further one ends at once.
-const PLANTER: &str = "mkdir first 2>/dev/null || exit 0
+const PLANTER: &str = "mkdir first || exit 0
 exec python3 -c 'import os
 targets = [os.environ[\"FILE\"], os.environ[\"DIRECTORY\"], \"/proc/self/fd/0\", \"../../../../../..\"]
 print(\"swapping\", flush=True)
