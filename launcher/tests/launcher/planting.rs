@@ -35,22 +35,28 @@ const NAMES: [&str; 12] = [
 const PLANTER: &str = "mkdir first || exit 0
 exec python3 -c 'import os
 targets = [os.environ[\"FILE\"], os.environ[\"DIRECTORY\"], \"/proc/self/fd/0\", \"../../../../../..\"]
+def swap(name, target, number):
+    # A directory that the launcher made goes first.
+    if os.path.isdir(name) and not os.path.islink(name):
+        os.rmdir(name)
+    fresh = \"new%d\" % number
+    os.symlink(target, fresh)
+    os.rename(fresh, name)
 print(\"swapping\", flush=True)
-turn = 0
+number = planted = 0
 while True:
-    turn += 1
     for name in os.environ[\"NAMES\"].split():
+        number += 1
         try:
-            os.symlink(targets[turn % 4], \"new\")
-            os.rename(\"new\", name)
-            if turn % 5 == 0:
-                os.unlink(name)
-                os.mkdir(name)
-                os.rmdir(name)
+            swap(name, targets[number // 12 % 4], number)
+            planted += 1
         except OSError as e:
-            print(e, flush=True)
-    if turn == 50:
-        print(\"swapped\", flush=True)'";
+            failed = e
+        if planted == 1000:
+            print(\"swapped\", flush=True)
+            planted += 1
+        if number == 3000 and planted < 1000:
+            print(failed, flush=True)'";
 
 /// A file and a directory of the host that anybody may change, and nobody should.
 struct Canaries {
