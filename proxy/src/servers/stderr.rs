@@ -1,6 +1,7 @@
 //! The last lines of a server's standard error, made safe to show.
 
 use crate::limits::{STDERR_LINE_BYTES, STDERR_LINES};
+use crate::printable::printable;
 use crate::servers::spawn::Reading;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -54,15 +55,7 @@ impl StderrTail {
 /// Text without control characters, so that a server cannot speak to the reader's terminal.
 #[must_use]
 pub fn escape(raw: &[u8]) -> String {
-    let mut out = String::new();
-    for c in String::from_utf8_lossy(raw).trim_end().chars() {
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    printable(String::from_utf8_lossy(raw).trim_end(), &[])
 }
 
 #[cfg(test)]
