@@ -35,6 +35,10 @@ struct Run {
 
 /// These documents on this machine.
 pub fn input<'a>(tree: &'a Tree, config: &str, policies: &[(&str, &str)]) -> Input<'a> {
+    input_in(Mode::User, tree, config, policies)
+}
+
+fn input_in<'a>(mode: Mode, tree: &'a Tree, config: &str, policies: &[(&str, &str)]) -> Input<'a> {
     let source = |path: String, text: &str| Source { path, text: text.to_owned() };
     let policies = policies
         .iter()
@@ -51,13 +55,17 @@ pub fn input<'a>(tree: &'a Tree, config: &str, policies: &[(&str, &str)]) -> Inp
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
         },
-        mode: Mode::User,
+        mode,
         environment: BTreeMap::from([("PLACE".to_owned(), "/data/in".to_owned())]),
     }
 }
 
 fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
-    let input = input(tree, config, policies);
+    run_in(Mode::User, tree, config, policies)
+}
+
+fn run_in(mode: Mode, tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
+    let input = input_in(mode, tree, config, policies);
     let mut findings = Findings::default();
     let checked = check(&input, &mut findings);
     Run { checked, findings }
@@ -65,6 +73,11 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
 
 fn run(config: &str) -> Run {
     run_on(&host(), config, &[])
+}
+
+/// As if systemd had started it.
+fn run_in_system_mode(config: &str) -> Run {
+    run_in(Mode::System, &host(), config, &[])
 }
 
 /// What is said about one server with this policy.
@@ -431,6 +444,16 @@ fn listening_beyond_this_machine_is_warned_of_and_names_are_refused() {
     assert!(said(&run("proxy: {listen: '0.0.0.0:80'}\n")).starts_with("warning:"));
     for bad in ["localhost:8080", "8080", "127.0.0.1", "'127.0.0.1:99999'"] {
         assert!(run(&format!("proxy: {{listen: {bad}}}\n")).findings.has_errors(), "{bad}");
+    }
+}
+
+#[test]
+fn in_system_mode_the_address_is_systemds_to_choose() {
+    let listen = "proxy: {listen: '127.0.0.1:9000'}\n";
+    assert_eq!(said(&run(listen)), "");
+    assert!(said(&run_in_system_mode(listen)).contains("help: remove it, and change ListenStream="));
+    for without in ["proxy: {names: {max_length: 40}}\n", BUILT_IN] {
+        assert_eq!(said(&run_in_system_mode(without)), "", "{without}");
     }
 }
 
