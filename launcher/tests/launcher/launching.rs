@@ -40,7 +40,7 @@ fn every_wall_but_the_cgroups_stands_and_is_reported() {
         assert_eq!(enforced.walls.has(Wall::CgroupKill), launcher.cgroups() == 1, "{who:?}");
         assert_eq!(enforced.walls.has(Wall::MemoryLimit), proxy.machine.cgroup_limits);
         let cgroups = [Wall::MemoryLimit, Wall::ProcessLimit, Wall::CpuLimit, Wall::CgroupKill];
-        let missing: Vec<_> = enforced.walls.missing().filter(|wall| !cgroups.contains(wall)).collect();
+        let missing: Vec<_> = enforced.missing().filter(|wall| !cgroups.contains(wall)).collect();
         match who {
             Who::Root => assert_eq!((enforced.mode, missing), (Mode::Root, vec![])),
             Who::Person => assert_eq!((enforced.mode, missing), (Mode::User, vec![Wall::OwnUid])),
