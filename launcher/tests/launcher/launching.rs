@@ -101,23 +101,6 @@ fn a_wall_that_is_required_and_missing_is_an_error() {
 }
 
 #[test]
-fn limits_by_cgroup_are_refused_where_there_are_none() {
-    for who in everyone() {
-        let mut strict = shell("strict", "exit 0");
-        strict.requires = Requires { cgroup: true, landlock_abi: 1 };
-        let launcher = Launcher::start(who, Home::new(vec![strict]));
-        let mut proxy = launcher.proxy();
-        match (proxy.machine.cgroup_limits, proxy.spawn("strict").err()) {
-            (true, refusal) => assert_eq!(refusal, None),
-            (false, refusal) => {
-                let refusal = refusal.expect("it started without limits");
-                assert_eq!((refusal.code, refusal.wall), (RefusalCode::WallMissing, Some(Wall::MemoryLimit)));
-            }
-        }
-    }
-}
-
-#[test]
 fn an_unknown_server_and_an_old_generation_are_refused() {
     for who in everyone() {
         let launcher = Launcher::start(who, Home::new(vec![shell("known", "exit 0")]));

@@ -9,6 +9,7 @@
     reason = "these are tests"
 )]
 
+mod cgroup;
 mod ending;
 mod launching;
 mod minimal;
