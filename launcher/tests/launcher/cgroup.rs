@@ -76,7 +76,9 @@ fn leave_behind(who: Who) {
     };
     assert!(walls.has(Wall::CgroupKill), "{who:?}");
     // Before the launcher ends: the launcher of another test may be the next one.
-    let left = Command::new("/usr/bin/sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
+    let mut sleep = Command::new("/usr/bin/sleep");
+    sleep.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let left = sleep.spawn().unwrap();
     let place = subtree.join("i-left-1");
     std::fs::create_dir(&place).unwrap();
     std::fs::write(place.join("cgroup.procs"), left.id().to_string()).unwrap();
