@@ -1,4 +1,5 @@
-//! Servers' secrets: files of one directory that only the launcher can read, read at each SPAWN.
+//! Servers' secrets: files of a directory that only the launcher can read, read at each SPAWN. In system mode
+//! systemd may offer a second one, with what it decrypted.
 
 use crate::launch::failure::{At, Failure};
 use crate::limits::CREDENTIAL_BYTES_MAX;
@@ -9,69 +10,80 @@ use only1mcp_wire::Step;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The directory of credentials.
+/// Permission bits that a credential may not have: nobody but its owner.
+const OTHERS: u32 = 0o077;
+/// In systemd's directory the bits of the group stand for its entry for our account in an access list.
+const OTHERS_AT_SYSTEMD: u32 = 0o007;
+
+/// The directories of credentials.
 #[derive(Debug)]
 pub struct Credentials {
     directory: OwnedFd,
+    systemds: Option<OwnedFd>,
 }
 
 impl Credentials {
-    /// Opens the directory, making it if need be.
+    /// Opens the directory, making it if need be, and systemd's.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn open(directory: &Path) -> std::io::Result<Self> {
+    pub fn open(directory: &Path, systemds: Option<PathBuf>) -> std::io::Result<Self> {
         std::fs::create_dir_all(directory)?;
-        Ok(Self { directory: File::open(directory)?.into() })
+        let systemds = systemds.map(|path| File::open(path).map(OwnedFd::from)).transpose()?;
+        Ok(Self { directory: File::open(directory)?.into(), systemds })
     }
 
-    /// The content of a credential, without the newline that editors leave at the end.
+    /// The content of a credential, without the newline that editors leave at the end. One of systemd's comes
+    /// before one of the same name in our own directory.
     ///
     /// # Errors
     /// [`Failure`] at [`Step::Credential`], with the name of the credential and never its content.
     pub fn read(&self, name: &str) -> Result<String, Failure> {
-        self.content(name).at_subject(Step::Credential, name)
-    }
-
-    fn content(&self, name: &str) -> nix::Result<String> {
-        if name.contains('/') {
-            return Err(Errno::EINVAL);
-        }
-        let resolve = ResolveFlag::RESOLVE_BENEATH
-            | ResolveFlag::RESOLVE_NO_SYMLINKS
-            | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        // Not blocking: a FIFO under this name must not hold the launcher up.
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let file = openat2(self.directory.as_fd(), name, OpenHow::new().flags(flags).resolve(resolve))?;
-        check(&fstat(&file)?)?;
-        let mut content = String::new();
-        let read = File::from(file).take(CREDENTIAL_BYTES_MAX + 1).read_to_string(&mut content);
-        let read = read.map_err(|_| Errno::EILSEQ)?;
-        if u64::try_from(read).unwrap_or(u64::MAX) > CREDENTIAL_BYTES_MAX {
-            return Err(Errno::EFBIG);
-        }
-        let kept = content.trim_end_matches(['\n', '\r']).len();
-        content.truncate(kept);
-        Ok(content)
+        let systemds = self.systemds.as_ref().map(|directory| content(directory, name, OTHERS_AT_SYSTEMD));
+        let found = match systemds {
+            None | Some(Err(Errno::ENOENT)) => content(&self.directory, name, OTHERS),
+            Some(found) => found,
+        };
+        found.at_subject(Step::Credential, name)
     }
 }
 
-/// A credential is one regular file that only its owner may read.
-fn check(file: &FileStat) -> nix::Result<()> {
+fn content(directory: &OwnedFd, name: &str, forbidden: u32) -> nix::Result<String> {
+    if name.contains('/') {
+        return Err(Errno::EINVAL);
+    }
+    let resolve =
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    // Not blocking: a FIFO under this name must not hold the launcher up.
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let file = openat2(directory.as_fd(), name, OpenHow::new().flags(flags).resolve(resolve))?;
+    check(&fstat(&file)?, forbidden)?;
+    let mut content = String::new();
+    let read = File::from(file).take(CREDENTIAL_BYTES_MAX + 1).read_to_string(&mut content);
+    let read = read.map_err(|_| Errno::EILSEQ)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > CREDENTIAL_BYTES_MAX {
+        return Err(Errno::EFBIG);
+    }
+    let kept = content.trim_end_matches(['\n', '\r']).len();
+    content.truncate(kept);
+    Ok(content)
+}
+
+/// A credential is one regular file that nobody else may read.
+fn check(file: &FileStat, forbidden: u32) -> nix::Result<()> {
     let kind = SFlag::from_bits_truncate(file.st_mode) & SFlag::S_IFMT;
     if kind != SFlag::S_IFREG {
         return Err(Errno::EINVAL);
     }
-    if file.st_mode & 0o077 == 0 { Ok(()) } else { Err(Errno::EPERM) }
+    if file.st_mode & forbidden == 0 { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::PathBuf;
 
     struct Directory(PathBuf);
 
@@ -89,7 +101,7 @@ mod tests {
         }
 
         fn read(&self, name: &str) -> Result<String, Errno> {
-            Credentials::open(&self.0).unwrap().read(name).map_err(|failure| failure.errno)
+            Credentials::open(&self.0, None).unwrap().read(name).map_err(|failure| failure.errno)
         }
     }
 
@@ -118,5 +130,20 @@ mod tests {
         assert_eq!(directory.read("big"), Err(Errno::EFBIG));
         assert_eq!(directory.read("../token"), Err(Errno::EINVAL));
         assert_eq!(directory.read("absent"), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn what_systemd_offers_comes_first_and_may_carry_an_access_list() {
+        let (own, systemds) = (Directory::new("own"), Directory::new("systemds"));
+        own.file("token", "ours", 0o600);
+        own.file("other", "only here", 0o600);
+        systemds.file("token", "decrypted", 0o440);
+        systemds.file("world", "x", 0o444);
+        let credentials = Credentials::open(&own.0, Some(systemds.0.clone())).unwrap();
+        let read = |name: &str| credentials.read(name).map_err(|failure| failure.errno);
+        assert_eq!(read("token"), Ok("decrypted".into()));
+        assert_eq!(read("other"), Ok("only here".into()));
+        assert_eq!(read("world"), Err(Errno::EPERM));
+        assert_eq!(read("absent"), Err(Errno::ENOENT));
     }
 }

@@ -5,7 +5,7 @@
 mod reader;
 mod sources;
 
-use crate::configuration::{Compilation, Compiler, Configuration};
+use crate::configuration::{Compilation, Configuration};
 use crate::instances::{Instance, Instances, Phase, descendants};
 use crate::launch::Progress;
 use crate::limits::{DRAIN_TIME, SHUTDOWN_GRACE};
@@ -19,7 +19,8 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use only1mcp_wire::message::FromLauncher;
 use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned, Step, Wall};
-use reader::{News, Reader};
+use reader::News;
+pub use reader::Reader;
 use sources::Source;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -48,19 +49,23 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// A daemon that serves nobody yet.
+    /// A daemon that serves nobody yet, with the configuration in force if it was read already.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn new(listener: OwnedFd, machine: Machine, compiler: Compiler) -> nix::Result<Self> {
+    pub fn new(
+        listener: OwnedFd,
+        machine: Machine,
+        mut reader: Reader,
+        configuration: Option<Configuration>,
+    ) -> nix::Result<Self> {
         let mut signals = SigSet::empty();
         ENDING.into_iter().chain([Signal::SIGHUP]).for_each(|signal| signals.add(signal));
         signals.thread_block()?;
-        // Filters are compiled even where no server may be started, so that errors show.
-        let reader = Reader::new(compiler, machine.isolation.unwrap_or(Isolation::Namespaces));
+        reader.isolation = machine.isolation.unwrap_or(reader.isolation);
         Ok(Self {
             machine,
-            configuration: None,
+            configuration,
             instances: Instances::default(),
             listener,
             signals: SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
@@ -76,8 +81,10 @@ impl Daemon {
     /// # Errors
     /// [`StartError::Kernel`] if it cannot even wait.
     pub fn run(mut self) -> Result<(), StartError> {
-        let news = self.reader.read_first();
-        self.take_news(news);
+        if self.configuration.is_none() {
+            let news = self.reader.read_first();
+            self.take_news(news);
+        }
         while !(self.ending && self.instances.is_empty()) {
             let ready = sources::wait(&self).map_err(|errno| StartError::Kernel("poll", errno))?;
             ready.into_iter().for_each(|source| self.attend(source));

@@ -36,6 +36,8 @@ pub const LIMIT_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub const SETTLE_TIME: Duration = Duration::from_millis(200);
 /// How long changes may go on before the configuration is read in spite of them.
 pub const CHANGE_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a faulty configuration is left alone where its changes cannot be watched.
+pub const UNWATCHED_TIME_MAX: Duration = Duration::from_secs(10);
 /// Bytes of the new root's own tmpfs: links, synthetic files and mount points.
 pub const ROOT_TMPFS_SIZE: &std::ffi::CStr = c"16m";
 /// Files of the new root's own tmpfs.

@@ -5,7 +5,8 @@ use crate::cgroup;
 use crate::configuration::Compiler;
 use crate::confine::{landlock, namespaces};
 use crate::credentials::Credentials;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Reader};
+use crate::kernel::credentials::clear_ambient;
 use crate::kernel::{descriptors, filter, process};
 use crate::limits::OPEN_FILES_MAX;
 use crate::log;
@@ -18,13 +19,14 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::socket::sockopt::{AcceptConn, SockType};
-use nix::sys::socket::{SockType as SocketKind, getsockopt};
+use nix::sys::socket::{SockType as SocketKind, UnixAddr, getsockname, getsockopt};
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{Pid, getppid};
 use only1mcp_wire::Mode;
-use std::os::fd::{OwnedFd, RawFd};
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The listening socket, by the convention of `LISTEN_FDS`.
@@ -39,9 +41,12 @@ pub enum StartError {
     /// No socket to listen on.
     #[error("descriptor {LISTENER} is not a listening socket: {0}")]
     Listener(Errno),
-    /// The root phase failed.
+    /// It was started as whom it must not be, or could not enter the pool's namespace.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// The socket is open to more than its owner and group.
+    #[error("{0} can be reached by others (mode {1:o})")]
+    OpenSocket(String, u32),
     /// A file or directory of its own.
     #[error("cannot use {0}: {1}")]
     File(String, std::io::Error),
@@ -59,7 +64,7 @@ impl StartError {
             Self::Threads => 70,
             Self::Kernel(..) => 71,
             Self::File(..) => 74,
-            Self::Pool(_) => 77,
+            Self::Pool(_) | Self::OpenSocket(..) => 77,
         }
     }
 
@@ -71,6 +76,12 @@ impl StartError {
                 Some("only1mcp start and the systemd units pass a listening SEQPACKET socket")
             }
             Self::Pool(PoolError::NotRoot) => Some("start it as root, or use --mode user"),
+            Self::Pool(PoolError::Root | PoolError::Account(..)) => Some(
+                "only1mcp-launcher.service starts it as the account only1mcp-launcher with CAP_SETUID and CAP_SETGID",
+            ),
+            Self::OpenSocket(..) => {
+                Some("only1mcp-launcher.socket makes it 0660 for root and the proxy's group")
+            }
             _ => None,
         }
     }
@@ -84,14 +95,24 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     let kernel = |what| move |errno| StartError::Kernel(what, errno);
     let supervisor = getppid();
     let listener = sanitise()?;
+    let pool = arguments.pool.of(arguments.mode)?;
+    let mut reader = Reader::new(compiler(arguments));
+    let mut configuration = None;
     let cgroups = cgroup::claim();
-    let pool = (arguments.mode != Mode::User).then_some(arguments.pool);
+    if arguments.mode == Mode::System {
+        require_private(&listener)?;
+        // While it can still tell root's files from other people's: in the namespace it cannot.
+        clear_ambient().map_err(kernel("ambient capabilities"))?;
+        configuration = Some(reader.read_until_sound().map_err(kernel("poll"))?);
+    }
     if let Some(pool) = pool {
-        prepare_directories(&arguments.state_directory, pool)?;
-        if let Some(cgroups) = &cgroups {
-            cgroups
-                .give_to(pool.launcher())
-                .map_err(|error| StartError::File("the cgroup tree".into(), error))?;
+        if arguments.mode == Mode::Root {
+            prepare_directories(&arguments.state_directory, pool)?;
+            if let Some(cgroups) = &cgroups {
+                cgroups
+                    .give_to(pool.launcher())
+                    .map_err(|error| StartError::File("the cgroup tree".into(), error))?;
+            }
         }
         pool.enter()?;
     }
@@ -110,18 +131,30 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
         program_directory: arguments.program_directory.clone(),
         state: StateDirectories::open(&arguments.state_directory.join("servers"), pool)
             .map_err(|error| StartError::File("the state directory".into(), error))?,
-        credentials: Credentials::open(&arguments.state_directory.join("credentials"))
-            .map_err(|error| StartError::File("the credentials directory".into(), error))?,
+        credentials: Credentials::open(
+            &arguments.state_directory.join("credentials"),
+            systemds(arguments.mode),
+        )
+        .map_err(|error| StartError::File("the credentials directory".into(), error))?,
         cgroups,
     };
-    let compiler = Compiler {
+    Daemon::new(listener, machine, reader, configuration).map_err(kernel("signalfd"))
+}
+
+fn compiler(arguments: &Arguments) -> Compiler {
+    Compiler {
         program_directory: arguments.program_directory.clone(),
         state_directory: arguments.state_directory.clone(),
         runtime_directory: arguments.runtime_directory.clone(),
         mode: arguments.mode,
         config: arguments.config.clone(),
-    };
-    Daemon::new(listener, machine, compiler).map_err(kernel("signalfd"))
+    }
+}
+
+/// Where systemd puts what `LoadCredential=` and `LoadCredentialEncrypted=` name.
+fn systemds(mode: Mode) -> Option<PathBuf> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    directory.filter(|path| mode == Mode::System && path.is_absolute())
 }
 
 /// Tries whether namespaces can be made here, and decides what to do if not. With a pool of uids there is
@@ -153,6 +186,9 @@ fn sanitise() -> Result<OwnedFd, StartError> {
         return Err(StartError::Threads);
     }
     descriptors::fill_standard_streams().map_err(|errno| StartError::Kernel("standard streams", errno))?;
+    if !is_ours(|name| std::env::var_os(name)) {
+        return Err(StartError::Listener(Errno::EINVAL));
+    }
     let listener = descriptors::inherited(LISTENER).map_err(StartError::Listener)?;
     let kind = getsockopt(&listener, SockType).map_err(StartError::Listener)?;
     if kind != SocketKind::SeqPacket || !getsockopt(&listener, AcceptConn).map_err(StartError::Listener)? {
@@ -168,6 +204,24 @@ fn sanitise() -> Result<OwnedFd, StartError> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(limit)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard.min(OPEN_FILES_MAX), hard).map_err(limit)?;
     Ok(listener)
+}
+
+/// Whether what is said of passed sockets is meant for this process: one socket. Who says nothing of them is
+/// believed to have left the socket where it belongs.
+fn is_ours(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let is = |name, expected: String| variable(name).is_none_or(|value| value == OsString::from(expected));
+    is("LISTEN_PID", std::process::id().to_string()) && is("LISTEN_FDS", "1".to_owned())
+}
+
+/// Only its owner and its group can connect: inside the pool's namespace the proxy's uid cannot be told from
+/// any other stranger's, so the socket's mode is what lets it in.
+fn require_private(listener: &OwnedFd) -> Result<(), StartError> {
+    let address = getsockname::<UnixAddr>(listener.as_raw_fd()).map_err(StartError::Listener)?;
+    let path = address.path().ok_or(StartError::Listener(Errno::EADDRNOTAVAIL))?;
+    let name = path.display().to_string();
+    let found = std::fs::symlink_metadata(path).map_err(|error| StartError::File(name.clone(), error))?;
+    let mode = found.mode() & 0o777;
+    if mode & 0o007 == 0 { Ok(()) } else { Err(StartError::OpenSocket(name, mode)) }
 }
 
 /// Dies with whoever started it.
@@ -198,14 +252,29 @@ fn prepare_directories(state: &Path, pool: Pool) -> Result<(), StartError> {
 fn give_credentials(directory: &Path, pool: Pool) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        let plain = entry.metadata().is_ok_and(|found| {
-            use std::os::unix::fs::MetadataExt;
-            found.is_file() && found.nlink() == 1 && found.uid() == 0
-        });
+        let plain =
+            entry.metadata().is_ok_and(|found| found.is_file() && found.nlink() == 1 && found.uid() == 0);
         if plain {
             // Of the name itself, should it have become a link meanwhile.
             std::os::unix::fs::lchown(entry.path(), Some(pool.launcher()), Some(pool.launcher()))?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_that_were_passed_to_somebody_else_are_not_taken() {
+        let own = std::process::id().to_string();
+        let told = |pid: Option<&str>, count: Option<&str>| {
+            is_ours(
+                |name| if name == "LISTEN_PID" { pid.map(OsString::from) } else { count.map(OsString::from) },
+            )
+        };
+        assert!(told(None, None) && told(Some(&own), Some("1")) && told(None, Some("1")));
+        assert!(!told(Some("1"), Some("1")) && !told(Some(&own), Some("2")) && !told(None, Some("x")));
+    }
 }

@@ -57,7 +57,7 @@ pub fn check(input: &Input<'_>, findings: &mut Findings) -> Checked {
     let config = document::read(&input.config, findings)
         .and_then(|node| config::read(&node, findings))
         .unwrap_or_default();
-    let proxy = proxy::check(&config.proxy, findings);
+    let proxy = proxy::check(&config.proxy, input.mode, findings);
     let servers = check_servers(&config, &policies, input, findings);
     note_unused(&config, &policies, findings);
     Checked { proxy, servers }

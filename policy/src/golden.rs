@@ -54,7 +54,7 @@ fn run(tree: &Tree, path: &str, config: &str, policies: &[(&str, &str)]) -> (Che
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
         },
-        mode: Mode::System,
+        mode: Mode::Root,
         environment: BTreeMap::from([("DOCS".to_owned(), "/srv/docs".to_owned())]),
     };
     let mut findings = Findings::default();

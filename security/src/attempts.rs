@@ -21,10 +21,26 @@ use crate::probe::targets::Missing;
 /// Where a server may write, inside.
 const STATE: &str = "/state";
 
+/// What this machine has of the devices and knobs that attempts ask for: run outside, it becomes targets.
+#[must_use]
+pub fn found_on_this_machine() -> [(&'static str, String); 2] {
+    let present = |files: &[&str]| -> String {
+        let found: Vec<&str> =
+            files.iter().copied().filter(|file| std::fs::symlink_metadata(file).is_ok()).collect();
+        found.join(",")
+    };
+    [("devices", present(&files::DEVICES)), ("knobs", present(&leaks::KNOBS))]
+}
+
 /// A path below the directory where the probe may write: the target `scratch`, or the state directory.
 fn scratch(targets: &Targets, name: &str) -> Result<CString, Missing> {
     let directory = targets.text("scratch").unwrap_or(STATE);
     c_string(&format!("{directory}/{name}"))
+}
+
+/// Where temporary files go: `/tmp`, or what stands in for it without a root of its own.
+fn temporary() -> String {
+    std::env::var("TMPDIR").unwrap_or_else(|_| "/tmp".to_owned())
 }
 
 fn c_string(text: &str) -> Result<CString, Missing> {

@@ -1,11 +1,14 @@
 //! Reading the configuration: at the start, when a file of it changed, and at SIGHUP.
 
 use crate::configuration::{Compilation, Compiler, Configuration, ConfigurationError};
+use crate::limits::UNWATCHED_TIME_MAX;
 use crate::log;
 use crate::machine::Isolation;
 use crate::watch::Watch;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What came of reading the configuration.
 #[derive(Debug)]
@@ -22,7 +25,8 @@ pub enum News {
 #[derive(Debug)]
 pub struct Reader {
     compiler: Compiler,
-    isolation: Isolation,
+    /// What filters are compiled for: even where no server may be started, so that errors show.
+    pub isolation: Isolation,
     /// The files it was made of.
     pub watch: Option<Watch>,
     /// A compilation under way.
@@ -33,8 +37,8 @@ pub struct Reader {
 
 impl Reader {
     /// A reader that has read nothing.
-    pub fn new(compiler: Compiler, isolation: Isolation) -> Self {
-        Self { compiler, isolation, watch: None, compilation: None, requested: None }
+    pub fn new(compiler: Compiler) -> Self {
+        Self { compiler, isolation: Isolation::Namespaces, watch: None, compilation: None, requested: None }
     }
 
     /// Reads for the first time, and waits for it: nobody is served yet.
@@ -43,6 +47,40 @@ impl Reader {
         self.watch_over(&[]);
         let printed = self.compiler.start().and_then(Compilation::finish);
         self.judge(printed, None)
+    }
+
+    /// Reads until there is a configuration without errors: at once, and whenever something changed. Serves
+    /// nobody meanwhile.
+    ///
+    /// # Errors
+    /// The kernel's, if it cannot even wait.
+    pub fn read_until_sound(&mut self) -> nix::Result<Configuration> {
+        loop {
+            if let News::Configuration(configuration) = self.read_first() {
+                return Ok(*configuration);
+            }
+            log::help("no server is started before this is mended; a change of the configuration is noticed");
+            self.wait_for_change()?;
+        }
+    }
+
+    fn wait_for_change(&mut self) -> nix::Result<()> {
+        let unwatched = Instant::now() + UNWATCHED_TIME_MAX;
+        loop {
+            let now = Instant::now();
+            let due = self.watch.as_ref().map_or(Some(unwatched), Watch::due);
+            if due.is_some_and(|due| due <= now) {
+                return Ok(());
+            }
+            // Rounded up, so that it does not wake a fraction too early.
+            let left = due.map(|due| due.saturating_duration_since(now) + Duration::from_millis(1));
+            let timeout = left.map_or(PollTimeout::NONE, |left| left.try_into().unwrap_or(PollTimeout::MAX));
+            let watched = self.watch.iter().map(|watch| PollFd::new(watch.polled(), PollFlags::POLLIN));
+            match poll(&mut watched.collect::<Vec<_>>(), timeout) {
+                Ok(_) | Err(Errno::EINTR) => self.look(),
+                Err(errno) => return Err(errno),
+            }
+        }
     }
 
     /// Wants the configuration read as soon as possible.

@@ -63,13 +63,22 @@ pub fn limit_bounding_set(kept: &[Capability]) -> nix::Result<()> {
     Ok(())
 }
 
+/// Empties the ambient set: what is executed from now on starts without any capability.
+///
+/// # Errors
+/// The kernel's.
+pub fn clear_ambient() -> nix::Result<()> {
+    // SAFETY: only integers are passed.
+    Errno::result(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) })?;
+    Ok(())
+}
+
 /// Keeps only `kept` in the effective and permitted sets; the inheritable and ambient sets end up empty.
 ///
 /// # Errors
 /// `EPERM` if one of `kept` is not permitted now.
 pub fn limit_capabilities(kept: &[Capability]) -> nix::Result<()> {
-    // SAFETY: only integers are passed.
-    Errno::result(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) })?;
+    clear_ambient()?;
     let low = kept.iter().fold(0, |bits, &capability| bits | 1_u32 << capability as u8);
     let header = Header { version: VERSION, pid: 0 };
     let words = [

@@ -6,7 +6,7 @@ use only1mcp_wire::plan::{BindKind, Requires, SpawnLimits, Variable, VariableVal
 use only1mcp_wire::{
     Exit, Mode, Partition, Refusal, RefusalCode, Reply, Request, ServerName, ServerPlan, Step, Wall,
 };
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 /// Why the one server of a plan does not start.
 fn refusal(who: Who, plan: ServerPlan) -> (Refusal, String) {
@@ -43,6 +43,7 @@ fn every_wall_but_the_cgroups_stands_and_is_reported() {
         let missing: Vec<_> = enforced.missing().filter(|wall| !cgroups.contains(wall)).collect();
         match who {
             Who::Root => assert_eq!((enforced.mode, missing), (Mode::Root, vec![])),
+            Who::System => assert_eq!((enforced.mode, missing), (Mode::System, vec![])),
             Who::Person => assert_eq!((enforced.mode, missing), (Mode::User, vec![Wall::OwnUid])),
         }
         assert!(enforced.landlock_abi > 0);
@@ -144,9 +145,8 @@ fn a_credential_reaches_the_server_and_nobody_else() {
         let path = home.path.join("state/credentials/token");
         std::fs::write(&path, "s3cret\n").unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        if who == Who::Person && nix::unistd::geteuid().is_root() {
-            chown(&path, Some(crate::support::running::PERSON), None).unwrap();
-        }
+        // As root it takes what root put there; the others are given theirs.
+        who.give(&path);
         let launcher = Launcher::start(who, home);
         let mut proxy = launcher.proxy();
         assert_eq!(proxy.run("secret").0, "s3cret\n", "{}", launcher.log());
@@ -177,7 +177,7 @@ fn each_partition_has_its_own_lasting_directory_and_uid() {
         let shared = std::fs::metadata(servers.join("shared/mine")).unwrap();
         let other = std::fs::metadata(servers.join("abababababababababababababababab/mine")).unwrap();
         match who {
-            Who::Root => {
+            Who::Root | Who::System => {
                 assert!(shared.uid() >= 1_879_048_208 && other.uid() >= 1_879_048_208);
                 assert_ne!(shared.uid(), other.uid());
             }

@@ -1,6 +1,6 @@
-//! The real launcher, driven over its socket: by root, and by an ordinary user.
+//! The real launcher, driven over its socket: by root, by an ordinary user, and as systemd starts it.
 //!
-//! Root runs every test twice, once in each mode; anybody else once. Needs `only1mcp-init` built.
+//! Root runs every test in each mode; anybody else in user mode. Needs `only1mcp-init` and `-compile` built.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +13,7 @@ mod cgroup;
 mod ending;
 mod launching;
 mod minimal;
+mod pool;
 mod reading;
 mod support;
 mod walls;

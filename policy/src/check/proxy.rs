@@ -3,6 +3,7 @@
 use crate::document::config::ProxyDocument;
 use crate::finding::Findings;
 use crate::limits::NAME_CHARACTERS_DEFAULT;
+use only1mcp_wire::Mode;
 use std::net::SocketAddr;
 
 /// The proxy's settings, with nothing left open.
@@ -20,10 +21,10 @@ pub struct Proxy {
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 /// Checks the proxy's settings.
-pub fn check(document: &ProxyDocument, findings: &mut Findings) -> Proxy {
+pub fn check(document: &ProxyDocument, mode: Mode, findings: &mut Findings) -> Proxy {
     let asked = document.name_characters_max.as_ref();
     Proxy {
-        listen: check_listen(document, findings).unwrap_or(LISTEN_DEFAULT),
+        listen: check_listen(document, mode, findings).unwrap_or(LISTEN_DEFAULT),
         name_characters_max: asked
             .and_then(|spot| usize::try_from(spot.value).ok())
             .unwrap_or(NAME_CHARACTERS_DEFAULT),
@@ -31,7 +32,7 @@ pub fn check(document: &ProxyDocument, findings: &mut Findings) -> Proxy {
     }
 }
 
-fn check_listen(document: &ProxyDocument, findings: &mut Findings) -> Option<SocketAddr> {
+fn check_listen(document: &ProxyDocument, mode: Mode, findings: &mut Findings) -> Option<SocketAddr> {
     let listen = document.listen.as_ref()?;
     let Ok(address) = listen.value.parse::<SocketAddr>() else {
         findings.error(
@@ -41,6 +42,14 @@ fn check_listen(document: &ProxyDocument, findings: &mut Findings) -> Option<Soc
         );
         return None;
     };
+    if mode == Mode::System {
+        findings.error(
+            &listen.place,
+            "systemd decides where to listen: in system mode this key would have no effect",
+            "remove it, and change ListenStream= with `systemctl edit only1mcp.socket`",
+        );
+        return None;
+    }
     if !address.ip().is_loopback() {
         findings.warning(
             &listen.place,

@@ -33,6 +33,10 @@ struct Run {
 }
 
 fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
+    run_in(Mode::User, tree, config, policies)
+}
+
+fn run_in(mode: Mode, tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
     let source = |path: String, text: &str| Source { path, text: text.to_owned() };
     let policies = policies
         .iter()
@@ -49,7 +53,7 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
             program_directory: "/prog".into(),
             homes: vec!["/home/ann".into()],
         },
-        mode: Mode::User,
+        mode,
         environment: BTreeMap::from([("PLACE".to_owned(), "/data/in".to_owned())]),
     };
     let mut findings = Findings::default();
@@ -59,6 +63,11 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
 
 fn run(config: &str) -> Run {
     run_on(&host(), config, &[])
+}
+
+/// As if systemd had started it.
+fn run_in_system_mode(config: &str) -> Run {
+    run_in(Mode::System, &host(), config, &[])
 }
 
 /// What is said about one server with this policy.
@@ -439,6 +448,16 @@ fn listening_beyond_this_machine_is_warned_of_and_names_are_refused() {
     assert!(said(&run("proxy: {listen: '0.0.0.0:80'}\n")).starts_with("warning:"));
     for bad in ["localhost:8080", "8080", "127.0.0.1", "'127.0.0.1:99999'"] {
         assert!(run(&format!("proxy: {{listen: {bad}}}\n")).findings.has_errors(), "{bad}");
+    }
+}
+
+#[test]
+fn in_system_mode_the_address_is_systemds_to_choose() {
+    let listen = "proxy: {listen: '127.0.0.1:9000'}\n";
+    assert_eq!(said(&run(listen)), "");
+    assert!(said(&run_in_system_mode(listen)).contains("help: remove it, and change ListenStream="));
+    for without in ["proxy: {names: {max_length: 40}}\n", BUILT_IN] {
+        assert_eq!(said(&run_in_system_mode(without)), "", "{without}");
     }
 }
 

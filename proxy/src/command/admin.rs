@@ -74,14 +74,14 @@ async fn get(socket: &Path, path: &str) -> Result<Bytes, AskError> {
 pub fn failure(error: &AskError, directories: &Directories) -> Failure {
     let place = directories.runtime.display();
     match error {
-        AskError::NoDaemon => Failure::new(Exit::Unavailable, format!("no daemon runs in {place}"))
-            .help("start one with `only1mcp start`, or name its directory with --runtime-dir"),
+        AskError::NoDaemon => directories.no_daemon(),
         AskError::NotOurs => {
             Failure::new(Exit::Permission, format!("the daemon in {place} belongs to another user"))
+                .help("one that systemd runs answers root: try again with sudo")
         }
         AskError::Late(_) | AskError::Refused(_) | AskError::Broken(_) => {
             Failure::new(Exit::Unavailable, format!("the daemon in {place} gives no status: {error}"))
-                .help("it may be starting; its log says more")
+                .help(directories.where_it_says_more())
         }
     }
 }

@@ -6,16 +6,22 @@ use super::failure::Failure;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, Metadata};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// How `start` runs: uid 0 gives every server its own uid.
+/// Where the sockets of root's and of systemd's daemon are.
+const SYSTEM_RUNTIME: &str = "/run/only1mcp";
+const ADMIN_SOCKET: &str = "admin.sock";
+
+/// How the daemon of these directories runs: uid 0 gives every server its own uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Started by a person.
     User,
     /// Started as root.
     Root,
+    /// Started by systemd: we look at it, and never start it ourselves.
+    System,
 }
 
 impl Mode {
@@ -25,6 +31,7 @@ impl Mode {
         match self {
             Self::User => "user",
             Self::Root => "root",
+            Self::System => "system",
         }
     }
 
@@ -32,7 +39,7 @@ impl Mode {
     const fn directory_mode(self) -> u32 {
         match self {
             Self::User => 0o700,
-            Self::Root => 0o711,
+            Self::Root | Self::System => 0o711,
         }
     }
 }
@@ -125,7 +132,34 @@ impl Directories {
         if let Some(runtime) = &places.runtime_dir {
             found.runtime = whole(runtime)?;
         }
+        if found.mode == Mode::Root && is_systemds(&found.launch_socket()) {
+            found.mode = Mode::System;
+        }
         Ok(found)
+    }
+
+    /// That nobody listens there, and what a person can do about it.
+    #[must_use]
+    pub fn no_daemon(&self) -> Failure {
+        let help = match self.mode {
+            _ if self.runtime == Path::new(SYSTEM_RUNTIME) && has_units() => {
+                "`systemctl start only1mcp` starts it; `systemctl status only1mcp only1mcp-launcher` says more"
+            }
+            Mode::User if Path::new(SYSTEM_RUNTIME).join(ADMIN_SOCKET).exists() => {
+                "this machine has one for all, which answers root: try again with sudo"
+            }
+            _ => "start one with `only1mcp start`, or name its directory with --runtime-dir",
+        };
+        Failure::new(Exit::Unavailable, format!("no daemon runs in {}", self.runtime.display())).help(help)
+    }
+
+    /// Where the daemon says what it is doing.
+    #[must_use]
+    pub const fn where_it_says_more(&self) -> &'static str {
+        match self.mode {
+            Mode::User | Mode::Root => "it may be starting; its log says more",
+            Mode::System => "`journalctl -u only1mcp -u only1mcp-launcher` says more",
+        }
     }
 
     fn default_of(around: &Surroundings) -> Result<Self, Failure> {
@@ -134,7 +168,7 @@ impl Directories {
                 mode: Mode::Root,
                 config: "/etc/only1mcp".into(),
                 state: "/var/lib/only1mcp".into(),
-                runtime: "/run/only1mcp".into(),
+                runtime: SYSTEM_RUNTIME.into(),
             });
         }
         let below = |xdg: &Option<PathBuf>, rest: &str| {
@@ -214,7 +248,7 @@ impl Directories {
     /// The stream socket `status` asks.
     #[must_use]
     pub fn admin_socket(&self) -> PathBuf {
-        self.runtime.join("admin.sock")
+        self.runtime.join(ADMIN_SOCKET)
     }
 
     /// The socket on which the launcher takes orders of the proxy.
@@ -222,6 +256,18 @@ impl Directories {
     pub fn launch_socket(&self) -> PathBuf {
         self.runtime.join("launch.sock")
     }
+}
+
+/// Whether systemd made this socket: our own supervisor gives it to the proxy's uid.
+fn is_systemds(socket: &Path) -> bool {
+    std::fs::symlink_metadata(socket).is_ok_and(|found| found.file_type().is_socket() && found.uid() == 0)
+}
+
+/// Whether systemd runs this machine and knows our units.
+fn has_units() -> bool {
+    let directories = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+    let unit = |directory: &&str| Path::new(directory).join("only1mcp.service").exists();
+    Path::new("/run/systemd/system").is_dir() && directories.iter().any(unit)
 }
 
 /// An absolute path, symlinks left alone.
@@ -275,7 +321,7 @@ fn objection(found: &Metadata, uid: u32, mode: Mode) -> Option<String> {
     if found.mode() & 0o022 != 0 {
         return Some(format!("can be written by others (mode {:o})", found.mode() & 0o7777));
     }
-    if mode == Mode::Root && found.mode() & 0o001 == 0 {
+    if mode != Mode::User && found.mode() & 0o001 == 0 {
         let bits = found.mode() & 0o7777;
         return Some(format!("cannot be passed by the launcher's and the proxy's uid (mode {bits:o})"));
     }
@@ -322,6 +368,26 @@ mod tests {
         assert_eq!(found.runtime, Path::new("/r/only1mcp"));
         assert_eq!(found.state, Path::new("/s/only1mcp"));
         assert_eq!(found.config, Path::new("/c/only1mcp"));
+    }
+
+    #[test]
+    fn a_launch_socket_of_roots_own_was_made_by_systemd() {
+        let base = std::env::temp_dir().join(format!("only1mcp-systemds-{}", std::process::id()));
+        std::fs::create_dir_all(&base).unwrap();
+        let socket = base.join("launch.sock");
+        assert!(!is_systemds(&socket));
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let root = nix::unistd::geteuid().is_root();
+        assert_eq!(is_systemds(&socket), root);
+        let places = Places { runtime_dir: Some(base.clone()), state_dir: Some(base.clone()) };
+        let mode = |places: &Places| Directories::resolve(places).unwrap().mode;
+        assert_eq!(mode(&places), if root { Mode::System } else { Mode::User });
+        if root {
+            std::os::unix::fs::chown(&socket, Some(1000), None).unwrap();
+            assert_eq!(mode(&places), Mode::Root, "our supervisor gave it to the proxy");
+        }
+        drop(listener);
+        std::fs::remove_dir_all(&base).unwrap();
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! One legacy MCP conversation with the daemon over its relay socket: lines of JSON-RPC, synchronous.
 
+use super::admin::{self, AskError};
 use super::directories::Directories;
 use super::exit_code::Exit;
 use super::failure::Failure;
-use super::limits::{CALL_ANSWER, CALL_LINE_BYTES_MAX, CALL_PAGES_MAX};
+use super::limits::{CALL_ANSWER, CALL_LINE_BYTES_MAX, CALL_PAGES_MAX, DAEMON_START};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 /// The revision `call` speaks.
 const VERSION: &str = "2025-11-25";
@@ -17,6 +19,7 @@ pub struct Conversation {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
     requests: u64,
+    patience: Duration,
 }
 
 /// What became of a request.
@@ -35,24 +38,23 @@ impl Conversation {
     /// When no daemon runs, or it refuses us.
     pub fn open(directories: &Directories) -> Result<Self, Failure> {
         let path = directories.relay_socket();
-        let place = directories.runtime.display();
         let stream = UnixStream::connect(&path).map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                Failure::new(Exit::Unavailable, format!("no daemon runs in {place}"))
-                    .help("start one with `only1mcp start`, or name its directory with --runtime-dir")
-            }
-            io::ErrorKind::PermissionDenied => {
-                Failure::new(Exit::Permission, format!("the daemon in {place} belongs to another user"))
-            }
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => directories.no_daemon(),
+            io::ErrorKind::PermissionDenied => admin::failure(&AskError::NotOurs, directories),
             _ => broken(&cause),
         })?;
-        Self::shake_hands(stream)
+        Self::shake_hands(stream).map_err(|failure| match failure.exit {
+            Exit::TemporaryFailure => failure.help(directories.where_it_says_more()),
+            _ => failure,
+        })
     }
 
     fn shake_hands(stream: UnixStream) -> Result<Self, Failure> {
-        stream.set_read_timeout(Some(CALL_ANSWER)).map_err(|cause| broken(&cause))?;
         let writer = stream.try_clone().map_err(|cause| broken(&cause))?;
-        let mut conversation = Self { reader: BufReader::new(stream), writer, requests: 0 };
+        let reader = BufReader::new(stream);
+        let mut conversation = Self { reader, writer, requests: 0, patience: Duration::ZERO };
+        // systemd's socket takes connections even where no daemon comes to serve them.
+        conversation.be_patient_for(DAEMON_START)?;
         let hello = json!({
             "protocolVersion": VERSION,
             "capabilities": {},
@@ -68,7 +70,13 @@ impl Conversation {
             }
         }
         conversation.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
+        conversation.be_patient_for(CALL_ANSWER)?;
         Ok(conversation)
+    }
+
+    fn be_patient_for(&mut self, patience: Duration) -> Result<(), Failure> {
+        self.patience = patience;
+        self.writer.set_read_timeout(Some(patience)).map_err(|cause| broken(&cause))
     }
 
     /// Sends one request and waits for its answer; notifications in between are passed over.
@@ -142,7 +150,8 @@ impl Conversation {
                 )
             }),
             Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
-                Err(Failure::new(Exit::TemporaryFailure, format!("no answer within {CALL_ANSWER:?}")))
+                let text = format!("no answer within {:?}", self.patience);
+                Err(Failure::new(Exit::TemporaryFailure, text))
             }
             Err(cause) => Err(broken(&cause)),
         }

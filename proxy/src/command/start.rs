@@ -35,6 +35,7 @@ pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
     refuse_unbuilt(arguments)?;
     attach(arguments)?;
     let directories = Directories::resolve(&arguments.places)?;
+    refuse_beside_systemd(&directories)?;
     let config = directories.configuration(&arguments.source)?;
     let programs = Programs::beside_us()?;
     directories.prepare_runtime()?;
@@ -73,6 +74,17 @@ fn refuse_unbuilt(arguments: &StartArguments) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Exit::Unavailable, "this view of the tools is not built yet").help("use --view full"))
+}
+
+/// A second daemon would take the sockets away from the first.
+fn refuse_beside_systemd(directories: &Directories) -> Result<(), Failure> {
+    if directories.mode != Mode::System {
+        return Ok(());
+    }
+    let text = format!("systemd runs a daemon in {}", directories.runtime.display());
+    Err(Failure::new(Exit::TemporaryFailure, text).help(
+        "`systemctl restart only1mcp` starts it anew; for a second one give --runtime-dir, --state-dir and --listen",
+    ))
 }
 
 /// Whose child we want to be: nobody's terminal's, or the client's for as long as it lives.

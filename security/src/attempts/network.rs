@@ -229,6 +229,7 @@ const EMPTY_NETWORK: Expected = Expected::but(
 pub const ATTEMPTS: &[Attempt] = &[
     Attempt {
         id: "N01",
+        minimal: Some(Expected::all("EPERM")),
         what: "connect by TCP to the host's loopback, its address, and to our own proxy",
         wall: "network namespace",
         user: EMPTY_NETWORK,
@@ -241,6 +242,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "N02",
+        minimal: Some(Expected::all("EPERM")),
         what: "send UDP to the host's loopback and address",
         wall: "network namespace",
         user: EMPTY_NETWORK,
@@ -297,6 +299,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "N18",
+        minimal: Some(Expected::all("EPERM")),
         what: "connect to an abstract Unix socket of the host",
         wall: "network namespace, Landlock scope",
         user: Expected::all("ECONNREFUSED"),
@@ -309,6 +312,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "N19",
+        minimal: Some(Expected::all("EPERM")),
         what: "connect to a Unix socket in the file system of the host",
         wall: "mount namespace (Landlock below ABI 9 does not govern it)",
         user: Expected::all("ENOENT"),
@@ -321,6 +325,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "N19.own",
+        minimal: Some(Expected::all("EPERM")),
         what: "connect to our own admin, relay and launch sockets",
         wall: "mount namespace, modes and owners of the sockets",
         user: Expected::all("ENOENT"),

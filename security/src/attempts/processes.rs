@@ -104,14 +104,16 @@ fn signal_outside(targets: &Targets) -> Tried {
         Act::of("kill(victim)", call!(libc::SYS_kill, victim, libc::SIGCONT)),
         Act::of("tgkill(victim)", call!(libc::SYS_tgkill, victim, victim, libc::SIGCONT)),
         Act::of("rt_sigqueueinfo(victim)", queue),
-        sweep(),
+        sweep(targets, victim),
     ])
 }
 
 /// Which processes can be signalled at all: only the sandbox's own.
-fn sweep() -> Act {
-    let own = own_processes();
+fn sweep(targets: &Targets, victim: i64) -> Act {
+    let own = own_processes(targets);
+    // The victim too, on machines whose numbers go higher.
     let reached = (1..=PROCESS_NUMBER_MAX)
+        .chain([victim])
         .filter(|process| !own.contains(process))
         .find(|&process| call!(libc::SYS_kill, process, 0).is_ok());
     match reached {
@@ -120,10 +122,10 @@ fn sweep() -> Act {
     }
 }
 
-/// PID 1, the server and this child: all there is inside. Outside, PID 1 is not ours to signal anyway.
-fn own_processes() -> [i64; 3] {
+/// The sandbox's init, the server and this child: all there is inside. Outside, PID 1 is not ours to signal anyway.
+fn own_processes(targets: &Targets) -> [i64; 3] {
     let ask = |number| call!(number).unwrap_or(1);
-    [1, ask(libc::SYS_getppid), ask(libc::SYS_getpid)]
+    [targets.number("own_init").unwrap_or(1), ask(libc::SYS_getppid), ask(libc::SYS_getpid)]
 }
 
 fn signal_groups(targets: &Targets) -> Tried {
@@ -222,6 +224,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P03",
+        minimal: Some(Expected::all("EACCES")),
         what: "read another process's environment, memory and descriptors in /proc",
         wall: "pid namespace, own /proc",
         user: NOT_THERE,
@@ -234,6 +237,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P03.proxy",
+        minimal: Some(Expected::all("EACCES")),
         what: "read the proxy's environment, memory and descriptors in /proc",
         wall: "pid namespace, own /proc, undumpable proxy",
         user: NOT_THERE,
@@ -248,6 +252,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P03.launcher",
+        minimal: Some(Expected::all("EACCES")),
         what: "read the launcher's environment, memory and descriptors in /proc",
         wall: "pid namespace, own /proc, undumpable launcher",
         user: NOT_THERE,
@@ -262,6 +267,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P04",
+        minimal: Some(Expected::but("EPERM", &[("pidfd_open", "allowed")])),
         user: Expected::but("EPERM", &[("pidfd_open", "ESRCH")]),
         root: Expected::but("EPERM", &[("pidfd_open", "ESRCH")]),
         what: "take an open descriptor from another process",
@@ -274,6 +280,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P05",
+        minimal: Some(Expected::but("EPERM", &[("kill(1..32768", "ESRCH")])),
         what: "signal processes outside, one by one and all numbers",
         wall: "pid namespace, Landlock signal scope",
         user: Expected::all("ESRCH"),
@@ -286,6 +293,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P06",
+        minimal: Some(Expected::all("EPERM")),
         what: "signal a process group outside",
         wall: "pid namespace, own session",
         user: Expected::all("ESRCH"),
@@ -298,6 +306,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P15",
+        minimal: Some(Expected::but("allowed", &[("prlimit64(victim, write)", "EPERM")])),
         what: "read and set another process's resource limits",
         wall: "pid namespace, seccomp",
         user: Expected::but("ESRCH", &[("prlimit64(victim, write)", "EPERM")]),
@@ -310,6 +319,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P16",
+        minimal: Some(Expected::all("EPERM")),
         user: SCHEDULING,
         root: SCHEDULING,
         what: "change another process's priority, scheduling, processors and memory nodes",
@@ -333,6 +343,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P20",
+        minimal: Some(Expected::all("EACCES")),
         what: "look into PID 1 of its own sandbox",
         wall: "undumpable init, hidden in /proc",
         user: NOT_THERE,

@@ -19,7 +19,7 @@ impl Home {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = PathBuf::from(format!("/tmp/only1mcp-test-{}-{number}", std::process::id()));
-        for directory in ["", "programs", "state", "state/credentials"] {
+        for directory in ["", "programs", "state", "state/credentials", "state/servers"] {
             std::fs::create_dir(path.join(directory)).unwrap();
             std::fs::set_permissions(path.join(directory), PermissionsExt::from_mode(0o755)).unwrap();
         }

@@ -1,4 +1,4 @@
-//! The real program, started as a supervisor starts it: as root, or as an ordinary user.
+//! The real program, started as a supervisor starts it, as root or as an ordinary user, or as systemd does.
 
 use super::plans::Home;
 use super::proxy::Proxy;
@@ -9,23 +9,56 @@ use nix::unistd::Pid;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The ordinary user of the tests: any uid that is nobody's.
 pub const PERSON: u32 = 45_678;
+/// The account that systemd would start it as, with two capabilities.
+pub const ACCOUNT: u32 = 45_679;
+const CAPABILITIES: &str = "-all,+setuid,+setgid";
 
 /// Who starts the launcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     Root,
     Person,
+    System,
 }
 
-/// Everyone who can be tried here: both when the tests run as root, else only the one they run as.
+impl Who {
+    /// The mode to start it in.
+    pub fn mode(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Person => "user",
+            Self::System => "system",
+        }
+    }
+
+    /// The uid it gets, if it is not the test's own.
+    fn other_uid(self) -> Option<u32> {
+        let root = nix::unistd::geteuid().is_root();
+        match self {
+            Self::Person if root => Some(PERSON),
+            Self::System => Some(ACCOUNT),
+            Self::Root | Self::Person => None,
+        }
+    }
+
+    /// Gives it what an administrator or the package would.
+    pub fn give(self, path: &Path) {
+        if let Some(uid) = self.other_uid() {
+            chown(path, Some(uid), Some(uid)).unwrap();
+        }
+    }
+}
+
+/// Everyone who can be tried here: all when the tests run as root, else only the one they run as.
 pub fn everyone() -> Vec<Who> {
-    if nix::unistd::geteuid().is_root() { vec![Who::Root, Who::Person] } else { vec![Who::Person] }
+    let root = nix::unistd::geteuid().is_root();
+    if root { vec![Who::Root, Who::Person, Who::System] } else { vec![Who::Person] }
 }
 
 /// A launcher that runs.
@@ -42,31 +75,39 @@ impl Launcher {
     }
 
     /// Starts it by way of another program, which must execute what follows its own arguments.
-    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
     pub fn start_within(wrapper: &[&str], who: Who, home: Home, flags: &[&str]) -> Self {
+        Self::start_by(&[], wrapper, who, home, flags)
+    }
+
+    /// The same, but the other program still runs as whoever runs the tests.
+    pub fn start_by_root(wrapper: &[&str], who: Who, home: Home) -> Self {
+        Self::start_by(wrapper, &[], who, home, &[])
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
+    fn start_by(before: &[&str], within: &[&str], who: Who, home: Home, flags: &[&str]) -> Self {
         let path = home.path.join("launch.sock");
         let listener =
             socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
         bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
         listen(&listener, Backlog::new(4).unwrap()).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
-        let switch = who == Who::Person && nix::unistd::geteuid().is_root();
-        let uid = if switch { PERSON } else { nix::unistd::geteuid().as_raw() };
-        let id = uid.to_string();
-        let mut words: Vec<&str> = Vec::new();
-        if switch {
-            // The person's own: state and what is in it.
-            for owned in ["state", "state/credentials"] {
-                chown(home.path.join(owned), Some(PERSON), Some(PERSON)).unwrap();
+        let mode = if who == Who::System { 0o660 } else { 0o666 };
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let own = nix::unistd::geteuid().as_raw();
+        let uid = if who == Who::Person { who.other_uid().unwrap_or(own) } else { own };
+        let mut words: Vec<String> = before.iter().map(|&word| word.to_owned()).collect();
+        if let Some(id) = who.other_uid() {
+            // What the package or the person prepared.
+            for owned in ["state/servers", "state/credentials"] {
+                who.give(&home.path.join(owned));
             }
-            words.extend(["/usr/bin/setpriv", "--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+            words.extend(as_account(id, who).split(' ').map(str::to_owned));
         }
-        words.extend(wrapper);
-        words.push(env!("CARGO_BIN_EXE_only1mcp-launcher"));
-        let mode = if who == Who::Root { "root" } else { "user" };
+        words.extend(within.iter().map(|&word| word.to_owned()));
+        words.push(env!("CARGO_BIN_EXE_only1mcp-launcher").to_owned());
         let log = File::create(home.path.join("log")).unwrap();
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(["--mode", mode, "--config", "builtin"]).args(flags);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["--mode", who.mode(), "--config", "builtin"]).args(flags);
         command.arg("--state-dir").arg(home.path.join("state"));
         command.arg("--program-dir").arg(home.path.join("programs"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -134,6 +175,17 @@ impl Drop for Launcher {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The words that make a command another user's; systemd's, with the capabilities of the unit.
+fn as_account(id: u32, who: Who) -> String {
+    let user = format!("/usr/bin/setpriv --reuid {id} --regid {id} --clear-groups");
+    if who == Who::Person {
+        return format!("{user} --");
+    }
+    let sets = [("inh", "-caps"), ("ambient", "-caps"), ("bounding", "-set")];
+    let sets = sets.map(|(set, rest)| format!("--{set}{rest} {CAPABILITIES}"));
+    format!("{user} --no-new-privs {} --", sets.join(" "))
 }
 
 /// Waits until something holds, at most ten seconds.

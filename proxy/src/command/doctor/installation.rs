@@ -16,7 +16,7 @@ pub fn examine(pool: Pool) -> Vec<Finding> {
         Ok(directories) => {
             findings.push(configuration(&directories));
             findings.push(daemon(&directories));
-            if directories.mode == Mode::Root {
+            if directories.mode != Mode::User {
                 findings.push(pool_range(pool, &Accounts::read()));
             }
         }

@@ -7,7 +7,7 @@ use crate::command::limits::POOL_RESERVED;
 use std::ops::Range;
 
 /// The account for which the package reserves a range; its own entry is no collision.
-const OUR_ACCOUNT: &str = "only1mcp";
+const OUR_ACCOUNT: &str = "only1mcp-launcher";
 
 /// What this machine says about uids and gids, as text of the files named.
 #[derive(Clone, Debug, Default)]
@@ -164,7 +164,7 @@ mod tests {
                 "/etc/passwd",
                 "root:x:0:0:root:/root:/bin/sh\np:x:1000:1000::/home/p:/bin/sh\n".into(),
             )],
-            promised: vec![("/etc/subuid", "p:100000:65536\nonly1mcp:1879048192:65536\n".into())],
+            promised: vec![("/etc/subuid", "p:100000:65536\nonly1mcp-launcher:1879048192:65536\n".into())],
             mapped: vec![("/proc/self/uid_map", "         0          0 4294967295\n".into())],
         }
     }

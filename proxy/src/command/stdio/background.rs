@@ -3,7 +3,7 @@
 
 use crate::command::admin::{self, AskError};
 use crate::command::arguments::Places;
-use crate::command::directories::Directories;
+use crate::command::directories::{Directories, Mode};
 use crate::command::exit_code::Exit;
 use crate::command::failure::Failure;
 use crate::command::limits::{DAEMON_ANSWER, DAEMON_LOOK, DAEMON_START, LOG_TAIL_BYTES};
@@ -23,6 +23,9 @@ use std::time::Instant;
 pub fn ensure(places: &Places, directories: &Directories) -> Result<(), Failure> {
     if answers(directories)? {
         return Ok(());
+    }
+    if directories.mode == Mode::System {
+        return Err(directories.no_daemon());
     }
     directories.prepare_runtime()?;
     directories.prepare_state()?;

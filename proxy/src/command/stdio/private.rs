@@ -2,7 +2,7 @@
 
 use super::background::{into_log, wait_for};
 use crate::command::arguments::Source;
-use crate::command::directories::{Configuration, Directories};
+use crate::command::directories::{Configuration, Directories, Mode};
 use crate::command::exit_code::Exit;
 use crate::command::failure::Failure;
 use crate::command::limits::{PRIVATE_INSTANCES_MAX, STOP_ALL};
@@ -79,7 +79,9 @@ fn free_slot(shared: &Directories, configuration: &Configuration) -> Result<Dire
 
 fn slot(shared: &Directories, name: &str, number: u32) -> Directories {
     let state = shared.state.join("private").join(format!("{name}-{number}"));
-    Directories { runtime: state.join("run"), state, ..shared.clone() }
+    // Never systemd's, whatever the shared one is.
+    let mode = if shared.mode == Mode::User { Mode::User } else { Mode::Root };
+    Directories { mode, runtime: state.join("run"), state, ..shared.clone() }
 }
 
 fn name(config: &OsStr) -> String {

@@ -1,27 +1,39 @@
 //! One server on trial: every attempt as control outside, attack inside, twin inside, then the canaries.
 
-use std::fs;
-
-use only1mcp_escape::catalogue::Attempt;
-use only1mcp_escape::probe::outcome::Outcome;
-use only1mcp_escape::probe::{Report, Targets};
+use only1mcp_wire::plan::ServerPlan;
 use serde_json::{Value, json};
 
-use crate::canaries::Canaries;
-use crate::control;
-use crate::daemon::Daemon;
-use crate::machine::Person;
-use crate::relay::Relay;
+use super::canaries::Canaries;
+use super::control;
+use super::fault::Fault;
+use super::machine::{Person, Programs};
+use crate::catalogue::{Attempt, Mode};
+use crate::probe::outcome::Outcome;
+use crate::probe::{Act, Report, Targets};
+
+/// What must be known of a sandbox to try it.
+pub struct Subject {
+    /// How the launcher was started.
+    pub mode: Mode,
+    /// Who the server is, as the host sees it.
+    pub person: Person,
+    /// What was granted to it.
+    pub plan: ServerPlan,
+    /// The Landlock ABI in force, 0 for none.
+    pub landlock_abi: u8,
+    /// What attempts are aimed at beside the canaries.
+    pub targets: Targets,
+}
+
+/// Calls a tool of the probe inside: its name and arguments, its structured content.
+pub type Call<'a> = &'a mut dyn FnMut(&str, &Value) -> Result<Value, String>;
 
 /// One server on trial.
 pub struct Trial<'a> {
-    daemon: &'a Daemon,
+    subject: Subject,
     canaries: &'a mut Canaries,
-    relay: &'a mut Relay,
-    server: String,
-    person: Person,
-    targets: Targets,
-    landlock_abi: u8,
+    call: Call<'a>,
+    programs: &'a Programs,
 }
 
 /// What came of one attempt.
@@ -37,41 +49,43 @@ pub struct Row {
 }
 
 impl<'a> Trial<'a> {
-    /// Puts `server` on trial, with canaries of its own uid.
-    pub fn of(daemon: &'a Daemon, canaries: &'a mut Canaries, relay: &'a mut Relay, server: &str) -> Self {
-        let person = daemon.server_person(server);
-        canaries.refill(&person);
-        canaries.hunt(&person);
-        let mut targets = canaries.targets();
-        let other = if server == "node" { "native" } else { "node" };
-        let other_state = daemon.server_state(other).join("canary.txt");
-        fs::write(&other_state, "state of another server").unwrap();
-        let owner = daemon.server_person(other);
-        std::os::unix::fs::chown(&other_state, Some(owner.uid), Some(owner.gid)).unwrap();
-        targets.set("other_state", other_state.to_string_lossy());
-        targets.set("config", daemon.config.to_string_lossy());
-        targets.set("runtime", daemon.runtime.to_string_lossy());
-        targets.set("mcp", daemon.address());
-        targets.set("launcher", daemon.process("only1mcp-launcher").to_string());
-        targets.set("proxy", daemon.process("serve").to_string());
-        let calls: Vec<String> = daemon.plan(server).system_calls.iter().map(u32::to_string).collect();
+    /// Puts a server on trial, with canaries of its own uid.
+    ///
+    /// # Errors
+    /// If these cannot be set.
+    pub fn of(
+        mut subject: Subject,
+        canaries: &'a mut Canaries,
+        call: Call<'a>,
+        programs: &'a Programs,
+    ) -> Result<Self, Fault> {
+        canaries.refill(&subject.person)?;
+        canaries.hunt(&subject.person)?;
+        let mut targets = canaries.targets()?;
+        for (key, value) in subject.targets.iter() {
+            targets.set(key, value);
+        }
+        targets.set("mode", subject.mode.name());
+        let calls: Vec<String> = subject.plan.system_calls.iter().map(u32::to_string).collect();
         targets.set("system_calls", calls.join(","));
-        let landlock_abi = daemon.status(server).get("landlock_abi").and_then(Value::as_u64).unwrap_or(0);
-        let landlock_abi = u8::try_from(landlock_abi).unwrap();
-        Self { daemon, canaries, relay, server: server.to_owned(), person, targets, landlock_abi }
+        subject.targets = targets;
+        Ok(Self { subject, canaries, call, programs })
     }
 
     /// Runs one attempt as a triple.
-    pub fn run(&mut self, attempt: &Attempt) -> Row {
-        self.canaries.refill(&self.person);
-        let control =
-            control::run(attempt, self.daemon.mode, &self.person, &self.targets, &self.canaries.base);
+    ///
+    /// # Errors
+    /// If the control cannot be started, or a canary fails of itself.
+    pub fn run(&mut self, attempt: &Attempt) -> Result<Row, Fault> {
+        let Subject { mode, person, targets, .. } = &self.subject;
+        self.canaries.refill(person)?;
+        let control = control::run(attempt, *mode, person, targets, &self.canaries.base, self.programs)?;
         let mut failures = control.failures;
-        self.canaries.refill(&self.person);
-        let before = self.canaries.touches();
+        self.canaries.refill(person)?;
+        let before = self.canaries.touches()?;
         let inside = self.ask("attempt", attempt);
         let words = self.judge_attempt(attempt, inside, &mut failures);
-        if self.canaries.touches() != before {
+        if self.canaries.touches()? != before {
             failures.push("inside: a listening canary was reached".to_owned());
         }
         failures.extend(self.canaries.harm());
@@ -88,19 +102,19 @@ impl<'a> Trial<'a> {
                 "fails".to_owned()
             }
         };
-        Row { outside: control.words, inside: words, twin, failures }
+        Ok(Row { outside: control.words, inside: words, twin, failures })
     }
 
     /// Ends the trial: the victim says whether it was harmed.
+    #[must_use]
     pub fn finish(self) -> Vec<String> {
         self.canaries.call_off()
     }
 
     fn ask(&mut self, tool: &str, attempt: &Attempt) -> Result<Report, String> {
         let targets: serde_json::Map<String, Value> =
-            self.targets.iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-        let name = format!("{}__{tool}", self.server);
-        let said = self.relay.call(&name, &json!({"id": attempt.id, "targets": targets}))?;
+            self.subject.targets.iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        let said = (self.call)(tool, &json!({"id": attempt.id, "targets": targets}))?;
         serde_json::from_value(said).map_err(|error| error.to_string())
     }
 
@@ -140,7 +154,7 @@ impl<'a> Trial<'a> {
 
     /// The catalogue's answer, unless this very policy grants the act.
     fn expected(&self, attempt: &Attempt, act: &str) -> &'static str {
-        let plan = self.daemon.plan(&self.server);
+        let plan = &self.subject.plan;
         let granted = match act {
             _ if attempt.id == "K21" => plan.jit,
             "memfd_create" | "execve(/proc/self/fd/memfd)" => plan.jit,
@@ -153,10 +167,10 @@ impl<'a> Trial<'a> {
         if granted {
             return "allowed";
         }
-        attempt.expected(self.daemon.mode, self.landlock_abi).to(act)
+        attempt.expected(self.subject.mode, self.subject.landlock_abi).to(act)
     }
 }
 
-fn allowed(act: &only1mcp_escape::probe::Act) -> bool {
+fn allowed(act: &Act) -> bool {
     act.outcome == Outcome::Allowed
 }

@@ -1,0 +1,14 @@
+//! Tries the catalogue against the real programs: each attempt as control outside, attack inside and twin inside.
+//!
+//! In reading order: [`canaries`] sets up what must stay untouched; [`daemon`] starts the programs over a
+//! configuration and [`relay`] speaks to a server in them; [`control`] proves that the question is real;
+//! [`trial`] asks it inside and judges the answer; [`table`] shows what came of it.
+
+pub mod canaries;
+pub mod control;
+pub mod daemon;
+pub mod fault;
+pub mod machine;
+pub mod relay;
+pub mod table;
+pub mod trial;
