@@ -94,7 +94,7 @@ fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
     root.enter()?;
 
     namespaces::set_identity()?;
-    resources::limit(&plan.limits)?;
+    resources::limit(&plan.limits, ready.processes)?;
     privileges::drop_all()?;
     session::start()?;
     session::enter(&ready.working_directory)?;
@@ -108,7 +108,7 @@ fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
 fn confine_without_namespaces(ready: &Ready<'_>) -> Result<Infallible, Failure> {
     namespaces::hide_from_debuggers()?;
     namespaces::tie_to_launcher()?;
-    resources::limit(&ready.plan.limits)?;
+    resources::limit(&ready.plan.limits, ready.processes)?;
     privileges::drop_what_an_ordinary_user_can()?;
     session::start()?;
     session::keep_orphans()?;
