@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned, Step};
+use only1mcp_wire::{Event, InstanceId, Refusal, Reply, Spawned, Step, Wall};
 use reader::News;
 pub use reader::Reader;
 use sources::Source;
@@ -106,6 +106,7 @@ impl Daemon {
             Source::Watch => self.reader.look(),
             Source::Compilation => self.follow_compilation(),
             Source::Launch(id) => self.advance(id),
+            Source::Limit(id) => self.report_limit(id),
             Source::Process(id) => self.bury(id),
         }
     }
@@ -244,8 +245,8 @@ impl Daemon {
     }
 
     fn launched(&mut self, id: InstanceId) {
-        let enforced = self.machine.enforced();
         let Some(instance) = self.instances.get_mut(id) else { return };
+        let enforced = self.machine.enforced(instance.process.io);
         let Phase::Launching { launching, request } = std::mem::replace(&mut instance.phase, Phase::Running)
         else {
             return;
@@ -281,20 +282,40 @@ impl Daemon {
         self.advance(id);
         let Some(instance) = self.instances.get_mut(id) else { return };
         let Some(exit) = instance.process.reap() else { return };
-        let Some(instance) = self.instances.remove(id) else { return };
-        if let Some(cgroup) = &instance.process.cgroup
-            && !cgroup.remove()
-        {
-            log::warn(format_args!("the cgroup of {id} is not empty yet; the next start removes it"));
+        let Some(mut instance) = self.instances.remove(id) else { return };
+        let cgroup = instance.process.cgroup.take();
+        // In minimal mode what it forked outlives it; in a namespace nothing does.
+        if let Some(cgroup) = &cgroup {
+            cgroup.kill();
         }
         if instance.process.isolation == Isolation::LandlockOnly {
             descendants::end_orphans(&self.expected_children());
+        }
+        if let (Some(cgroups), Some(cgroup)) = (&mut self.machine.cgroups, cgroup) {
+            cgroups.bury(cgroup);
         }
         // Whoever is told finds nothing of it any more, not even a descriptor here.
         drop(instance.process);
         if instance.owner != 0 {
             log::info(format_args!("server \"{}\" ({id}) ended: {exit:?}", instance.name));
             self.tell(instance.owner, &FromLauncher::Event(Event::Exited { instance: id, exit }), Vec::new());
+        }
+    }
+
+    /// Tells the owner of a server that it could not have another process, and goes on.
+    fn report_limit(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        let Some(cgroup) = &mut instance.process.cgroup else { return };
+        let Some(times) = cgroup.refused_processes(Instant::now()) else { return };
+        log::warn(format_args!(
+            "server \"{}\" ({id}) reached its process limit, {times} times so far",
+            instance.name
+        ));
+        let reached = Event::LimitReached { instance: id, limit: Wall::ProcessLimit, times };
+        let owner = instance.owner;
+        // Until it is spawned, the proxy does not know its id.
+        if !matches!(instance.phase, Phase::Launching { .. }) {
+            self.tell(owner, &FromLauncher::Event(reached), Vec::new());
         }
     }
 
@@ -305,6 +326,14 @@ impl Daemon {
     }
 
     fn keep_deadlines(&mut self, now: Instant) {
+        self.instances.iter_mut().filter_map(|instance| instance.process.cgroup.as_mut()).for_each(
+            |cgroup| {
+                cgroup.listen_if_due(now);
+            },
+        );
+        if let Some(cgroups) = &mut self.machine.cgroups {
+            cgroups.tidy();
+        }
         self.reader.start_if_due(now);
         if self.reader.is_overdue(now) {
             self.follow_compilation();

@@ -3,7 +3,7 @@
 mod bucket;
 pub mod descendants;
 
-use crate::cgroup::InstanceCgroup;
+use crate::cgroup::{InstanceCgroup, Io};
 use crate::kernel::clone::Child;
 use crate::kernel::process;
 use crate::launch::Launching;
@@ -95,6 +95,8 @@ pub struct Process {
     pub child: Child,
     /// The cgroup around it.
     pub cgroup: Option<InstanceCgroup>,
+    /// Whether reading and writing disks is limited.
+    pub io: Io,
     /// What stands around it.
     pub isolation: Isolation,
 }
@@ -129,8 +131,8 @@ impl Process {
             Err(Errno::ECHILD) => Exit::Status(0),
             _ => return None,
         };
-        let memory = self.cgroup.as_ref().is_some_and(InstanceCgroup::was_out_of_memory);
-        Some(if memory { Exit::OutOfMemory } else { exit })
+        let limit = self.cgroup.as_ref().and_then(InstanceCgroup::was_out_of_memory);
+        Some(limit.map_or(exit, |limit_bytes| Exit::OutOfMemory { limit_bytes }))
     }
 }
 
@@ -211,6 +213,11 @@ impl Instances {
         self.by_id.iter().map(|(id, instance)| (*id, instance))
     }
 
+    /// All instances.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
+        self.by_id.values_mut()
+    }
+
     /// The ids of all instances.
     pub fn ids(&self) -> Vec<InstanceId> {
         self.by_id.keys().copied().collect()
@@ -242,7 +249,7 @@ mod tests {
             program: String::new(),
             owner: 1,
             digest: [0; 32],
-            process: Process { child, cgroup: None, isolation: Isolation::Namespaces },
+            process: Process { child, cgroup: None, io: Io::Unasked, isolation: Isolation::Namespaces },
             expires: None,
             phase: Phase::Running,
         }

@@ -12,7 +12,7 @@ mod progress;
 pub use prepare::Order;
 pub use progress::{Launching, Progress};
 
-use crate::cgroup::InstanceCgroup;
+use crate::cgroup::{InstanceCgroup, Io};
 use crate::confine::landlock::Network;
 use crate::confine::root::NewRoot;
 use crate::confine::session::Descriptors;
@@ -39,13 +39,14 @@ pub fn launch(order: &Order<'_>, machine: &mut Machine) -> Result<(Process, Laun
     let ready = prepare::prepare(order, machine)?;
     let (streams, servers) = progress::streams(ready.identity)?;
     let (line, childs) = progress::line()?;
-    let cgroup = machine.cgroup(&order.plan.name, &order.plan.limits)?;
+    let cgroup = machine.cgroup(order.plan, &ready.state)?;
+    let io = cgroup.as_ref().map_or_else(|| Io::without_cgroup(order.plan), |cgroup| cgroup.io);
     let namespaces = if ready.isolation == Isolation::Namespaces { clone::namespaces() } else { 0 };
     let cloned = clone3(namespaces, cgroup.as_ref().map(AsFd::as_fd)).at(Step::Clone);
     match cloned.inspect_err(|_| give_back(cgroup.as_ref()))? {
         Side::Parent(child) => {
             let launching = Launching::new(child.pid, line, streams, &ready);
-            Ok((Process { child, cgroup, isolation: ready.isolation }, launching))
+            Ok((Process { child, cgroup, io, isolation: ready.isolation }, launching))
         }
         Side::Child => carry_out(
             &ready,
@@ -81,7 +82,7 @@ fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
     namespaces::forbid_nested()?;
     change_root(ready)?;
     namespaces::set_identity()?;
-    resources::limit(&ready.plan.limits)?;
+    resources::limit(&ready.plan.limits, ready.processes)?;
     privileges::drop_all()?;
     session::start()?;
     session::enter(&ready.working_directory)?;
@@ -114,7 +115,7 @@ fn change_root(ready: &Ready<'_>) -> Result<(), Failure> {
 fn confine_without_namespaces(ready: &Ready<'_>) -> Result<Infallible, Failure> {
     namespaces::hide_from_debuggers()?;
     namespaces::tie_to_launcher()?;
-    resources::limit(&ready.plan.limits)?;
+    resources::limit(&ready.plan.limits, ready.processes)?;
     privileges::drop_what_an_ordinary_user_can()?;
     session::start()?;
     session::keep_orphans()?;

@@ -28,6 +28,14 @@ pub const DRAIN_TIME: Duration = Duration::from_secs(60);
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long after SIGKILL a server may still be there before that is logged.
 pub const KILL_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long what a killed launcher left may take to end, at the next start.
+pub const STALE_TIME_MAX: Duration = Duration::from_secs(1);
+/// How often that is looked at.
+pub const STALE_LOOK: Duration = Duration::from_millis(5);
+/// How often it is looked whether a cgroup that was not empty is empty now.
+pub const TIDY_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a server that goes on running into a limit is reported.
+pub const LIMIT_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a change of the configuration must rest before it is read.
 pub const SETTLE_TIME: Duration = Duration::from_millis(200);
 /// How long changes may go on before the configuration is read in spite of them.

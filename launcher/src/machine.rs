@@ -1,11 +1,12 @@
 //! What this machine and this start of the launcher offer to every launch.
 
-use crate::cgroup::{Cgroups, Control, InstanceCgroup};
+use crate::cgroup::{Cgroups, Control, InstanceCgroup, Io};
 use crate::credentials::Credentials;
 use crate::launch::failure::{At, Failure};
 use crate::state::StateDirectories;
-use only1mcp_wire::plan::{Bind, BindKind, Limits};
-use only1mcp_wire::{Enforced, Mode, ServerName, Step, Wall};
+use only1mcp_wire::enforced::Walls;
+use only1mcp_wire::plan::{Bind, BindKind};
+use only1mcp_wire::{Enforced, Mode, ServerPlan, Step, Wall};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -60,13 +61,13 @@ impl Machine {
     }
 
     /// A cgroup for one server, if there can be one.
-    pub fn cgroup(&mut self, name: &ServerName, limits: &Limits) -> Result<Option<InstanceCgroup>, Failure> {
-        self.cgroups.as_mut().map(|cgroups| cgroups.instance(name, limits)).transpose()
+    pub fn cgroup(&mut self, plan: &ServerPlan, state: &Bind) -> Result<Option<InstanceCgroup>, Failure> {
+        self.cgroups.as_mut().map(|cgroups| cgroups.instance(plan, state)).transpose()
     }
 
-    /// What is enforced around every server that was started.
+    /// What is enforced around a server that was started.
     #[must_use]
-    pub fn enforced(&self) -> Enforced {
+    pub fn enforced(&self, io: Io) -> Enforced {
         let mut walls = vec![Wall::Landlock, Wall::Seccomp, Wall::NoNewPrivileges, Wall::ResourceLimits];
         if self.isolation == Some(Isolation::Namespaces) {
             // Only inside a namespace of its own has a launch the right to empty the bounding set.
@@ -89,10 +90,15 @@ impl Machine {
         if self.cgroups.is_some() {
             walls.push(Wall::CgroupKill);
         }
+        if io == Io::Limited {
+            walls.push(Wall::IoLimit);
+        }
         if matches!(self.mode, Mode::Root | Mode::System) {
             walls.push(Wall::OwnUid);
         }
-        Enforced { mode: self.mode, walls: walls.into_iter().collect(), landlock_abi: self.landlock_abi }
+        let unasked = if io == Io::Unasked { Walls::default().with(Wall::IoLimit) } else { Walls::default() };
+        let walls = walls.into_iter().collect();
+        Enforced { mode: self.mode, walls, unasked, landlock_abi: self.landlock_abi }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The complete list of what the proxy may ask, and what each request does. Every handler checks again
 //! what it is given: the proxy is the process that faces the network.
 
+use crate::cgroup::InstanceCgroup;
 use crate::daemon::Daemon;
 use crate::instances::{Instance, Phase};
 use crate::launch::failure::Failure;
@@ -52,6 +53,7 @@ pub fn handle(
             Ok(spawn(daemon, owner, id, &server, generation, partition))
         }
         (true, Request::Stop { instance, grace_ms }) => Ok(stop(daemon, owner, instance, grace_ms).into()),
+        (true, Request::Usage { instance }) => Ok(usage(daemon, owner, instance).into()),
     }
 }
 
@@ -172,6 +174,10 @@ fn wall_missing(server: &ServerName, wall: Wall) -> Refusal {
             "a newer kernel has a higher landlock ABI; or lower requires.landlock in the policy"
         }
         Wall::UserNamespace => advice_on_namespaces(),
+        Wall::IoLimit => {
+            "have the io controller delegated (systemd: Delegate=yes) and keep all its files on disks, \
+             or take limits.io or requires.cgroup out of the policy"
+        }
         _ => {
             "run it under systemd or another manager that delegates memory, pids and cpu of cgroup v2, \
               or take requires.cgroup out of the policy"
@@ -185,6 +191,10 @@ pub fn failed(server: &ServerName, program: &str, failure: &Failure) -> Refusal 
     let denied = matches!(failure.errno, Errno::EPERM | Errno::ENOSPC | Errno::EACCES | Errno::EUSERS);
     if failure.step == Step::Clone && denied {
         return wall_missing(server, Wall::UserNamespace);
+    }
+    if failure.step == Step::Cgroup && failure.errno == Errno::ENODEV {
+        log::error(format_args!("server \"{server}\": {}", failure.subject));
+        return wall_missing(server, Wall::IoLimit);
     }
     let mut failure = failure.clone();
     if failure.step == Step::ExecServer {
@@ -233,6 +243,15 @@ fn stop(daemon: &mut Daemon, owner: u64, id: InstanceId, grace_ms: u32) -> Reply
             let grace = Duration::from_millis(grace_ms.into());
             instance.stop(Instant::now() + grace);
             Reply::Stopping
+        }
+        _ => refused(RefusalCode::UnknownInstance),
+    }
+}
+
+fn usage(daemon: &mut Daemon, owner: u64, id: InstanceId) -> Reply {
+    match daemon.instances.get_mut(id) {
+        Some(instance) if instance.owner == owner => {
+            Reply::Usage(instance.process.cgroup.as_ref().and_then(InstanceCgroup::usage))
         }
         _ => refused(RefusalCode::UnknownInstance),
     }

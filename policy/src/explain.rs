@@ -7,7 +7,7 @@ use crate::document::units::{show_duration, show_size};
 use crate::system_calls::numbers::NEVER;
 use crate::system_calls::{self, number};
 use crate::view::ToolRules;
-use only1mcp_wire::plan::{Bind, VariableValue};
+use only1mcp_wire::plan::{Bind, Limits, VariableValue};
 use only1mcp_wire::{ServerPlan, Wall};
 use serde::Serialize;
 
@@ -230,8 +230,16 @@ fn limits(server: &Server, plan: &ServerPlan) -> Vec<(String, String)> {
         ("open_files", limits.open_files.to_string()),
         ("scratch", show_size(server.policy.scratch_bytes)),
         ("file_size", show_size(limits.file_bytes)),
+        ("io", io(limits)),
     ];
     shown.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn io(limits: &Limits) -> String {
+    let of = |verb: &str, bytes: Option<u64>| bytes.map(|bytes| format!("{verb} {}/s", show_size(bytes)));
+    let both = [of("read", limits.io_read_bytes), of("write", limits.io_write_bytes)];
+    let limited: Vec<String> = both.into_iter().flatten().collect();
+    if limited.is_empty() { "as fast as the disks are".to_owned() } else { limited.join(", ") }
 }
 
 fn walls(plan: &ServerPlan) -> Vec<String> {
@@ -242,7 +250,8 @@ fn walls(plan: &ServerPlan) -> Vec<String> {
         }
     }
     if plan.requires.cgroup {
-        walls.push("memory, process and processor limits by cgroup".to_owned());
+        let io = if plan.limits.ask_for_io() { ", and io limits on every disk it uses" } else { "" };
+        walls.push(format!("memory, process and processor limits by cgroup{io}"));
     }
     walls
 }

@@ -57,6 +57,8 @@ pub const OPEN_FILES: std::ops::RangeInclusive<u64> = 16..=65_536;
 pub const SCRATCH_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(64 << 30);
 /// What may be asked for by `limits.file_size`, bytes.
 pub const FILE_BYTES: std::ops::RangeInclusive<u64> = (1 << 16)..=(1 << 40);
+/// What may be asked for by `limits.io`, bytes per second. Below, even a program of its own could not be loaded.
+pub const IO_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
 /// What may be asked for by `requires.landlock`.
 pub const LANDLOCK_ABI: std::ops::RangeInclusive<u64> = 1..=11;
 

@@ -94,5 +94,7 @@ fn limits(own: &LimitsDocument, base: &LimitsDocument) -> Limits {
         cpu_percent: small(own.cpu.or(base.cpu)),
         open_files: small(own.open_files.or(base.open_files)),
         file_bytes: own.file_size.or(base.file_size).unwrap_or_default(),
+        io_read_bytes: own.io_read.or(base.io_read),
+        io_write_bytes: own.io_write.or(base.io_write),
     }
 }

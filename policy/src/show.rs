@@ -5,6 +5,7 @@ use crate::check::server::Server;
 use crate::document::hidden;
 use crate::document::units::{show_duration, show_size};
 use crate::floor::Access;
+use crate::policy::Policy;
 use crate::redact;
 use only1mcp_wire::plan::{Variable, VariableValue};
 use serde_json::{Map, Value, json};
@@ -57,18 +58,35 @@ fn policy(server: &Server) -> Value {
         "extends": policy.profile.name,
         "filesystem": {"read": granted(Access::Read), "execute": granted(Access::Execute), "write": write},
         "network": {"allow": []},
-        "limits": {
-            "memory": show_size(policy.limits.memory_bytes),
-            "processes": policy.limits.processes,
-            "cpu": format!("{}%", policy.limits.cpu_percent),
-            "open_files": policy.limits.open_files,
-            "scratch": show_size(policy.scratch_bytes),
-            "file_size": show_size(policy.limits.file_bytes),
-        },
+        "limits": limits(policy),
         "requires": {"cgroup": policy.requires.cgroup, "landlock": policy.requires.landlock_abi},
         "tools": {"allow": policy.tools.allow, "deny": policy.tools.deny},
         "memory": {"jit": policy.jit},
     })
+}
+
+fn limits(policy: &Policy) -> Map<String, Value> {
+    let limits = &policy.limits;
+    let io: Vec<(&str, Value)> = [("read", limits.io_read_bytes), ("write", limits.io_write_bytes)]
+        .into_iter()
+        .filter_map(|(direction, bytes)| Some((direction, show_size(bytes?).into())))
+        .collect();
+    let mut all = vec![
+        ("memory", show_size(limits.memory_bytes).into()),
+        ("processes", limits.processes.into()),
+        ("cpu", format!("{}%", limits.cpu_percent).into()),
+        ("open_files", limits.open_files.into()),
+        ("scratch", show_size(policy.scratch_bytes).into()),
+        ("file_size", show_size(limits.file_bytes).into()),
+    ];
+    if !io.is_empty() {
+        all.push(("io", mapping(io).into()));
+    }
+    mapping(all)
+}
+
+fn mapping(fields: Vec<(&str, Value)>) -> Map<String, Value> {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// A variable as written. A value that may be a secret is left out.

@@ -110,6 +110,13 @@ impl Core {
         status::of(&self.in_force(), &self.spawner.machine(), &self.catalogue())
     }
 
+    /// [`Core::status`], and what each server uses of its limits.
+    pub async fn measured_status(&self) -> Status {
+        let mut status = self.status();
+        status::measure(&mut status, &self.catalogue()).await;
+        status
+    }
+
     /// Ends every server and waits until they have ended, at most a few seconds.
     pub async fn stop(&self) {
         let catalogue = self.catalogue();

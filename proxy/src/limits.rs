@@ -77,6 +77,11 @@ pub const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long we wait to learn how a server ended, before it is started again: longer than [`STOP_GRACE`], so
 /// that two processes of one server never run at once.
 pub const EXIT_REPORT_WAIT: Duration = Duration::from_secs(4);
+/// How long a client whose call was in the hands of a server that ended waits to be told why. Longer than
+/// `LAST_ANSWERS_WAIT` plus the reaping of a server that the kernel has killed already.
+pub const END_REPORT_WAIT: Duration = Duration::from_millis(500);
+/// How long `status` waits to learn what a server uses of its limits.
+pub const USAGE_WAIT: Duration = Duration::from_secs(1);
 /// How long the launcher may take to answer.
 pub const LAUNCHER_REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait before the launcher is connected to again.

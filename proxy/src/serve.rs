@@ -140,7 +140,10 @@ async fn serve(
     let listen = doors.sockets.addresses();
     let status = {
         let core = Arc::clone(&core);
-        move || Status { listen: listen.clone(), ..core.status() }
+        move || {
+            let (core, listen) = (Arc::clone(&core), listen.clone());
+            async move { Status { listen, ..core.measured_status().await } }
+        }
     };
     let front = Arc::new(Front::new(Arc::clone(&core), identity, stop.clone()));
     open(&front, doors, status.clone(), &tasks)?;
@@ -149,7 +152,7 @@ async fn serve(
         let access = Access { mode: options.mode, token_file: options.token_file.clone(), token: shown };
         tokio::spawn(async move {
             core.settled(START_SCREEN_WAIT_MAX).await;
-            screen::print(&screen::render(&status(), &access));
+            screen::print(&screen::render(&status().await, &access));
         });
     }
     tracing::info!("serving");
@@ -173,10 +176,10 @@ async fn drain(tasks: &TaskTracker, signals: &mut StopSignals) {
 }
 
 /// Opens all doors.
-fn open(
+fn open<F: Future<Output = Status> + Send>(
     front: &Arc<Front<Core>>,
     Doors { sockets, users }: Doors,
-    status: impl Fn() -> Status + Clone + Send + Sync + 'static,
+    status: impl Fn() -> F + Clone + Send + Sync + 'static,
     tasks: &TaskTracker,
 ) -> io::Result<()> {
     let router = http::router(Arc::clone(front));

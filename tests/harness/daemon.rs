@@ -58,10 +58,18 @@ impl Daemon {
     /// If it does not start.
     #[must_use]
     pub fn start_in(scratch: Scratch, arguments: &[&str]) -> Self {
-        let daemon = Self::launch(scratch, arguments);
-        let ready = wait_until(READY_LIMIT, || daemon.lives() && daemon.settled() || !daemon.lives());
-        assert!(ready && daemon.lives(), "the daemon did not become ready:\n{}", daemon.story());
-        daemon
+        Self::launch(scratch, arguments).when_settled()
+    }
+
+    /// Waits until each server is ready, or has failed.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    #[must_use]
+    pub fn when_settled(self) -> Self {
+        let ready = wait_until(READY_LIMIT, || self.lives() && self.settled() || !self.lives());
+        assert!(ready && self.lives(), "the daemon did not become ready:\n{}", self.story());
+        self
     }
 
     /// Starts a daemon and waits for nothing.
@@ -70,10 +78,20 @@ impl Daemon {
     /// If it cannot be started at all.
     #[must_use]
     pub fn launch(scratch: Scratch, arguments: &[&str]) -> Self {
+        Self::launch_by(&[], scratch, arguments)
+    }
+
+    /// Starts a daemon by way of another program, which must execute what follows its own arguments.
+    ///
+    /// # Panics
+    /// If it cannot be started at all.
+    #[must_use]
+    pub fn launch_by(by: &[&str], scratch: Scratch, arguments: &[&str]) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         scratch.folder("home", 0o755);
         let mut command = command(&scratch, &["start", "--listen", &address]);
         command.args(source(&scratch)).args(places(&scratch)).args(arguments);
+        let mut command = led_by(by, command);
         let log = |name: &str| Stdio::from(File::create(scratch.join(name)).expect("make a log file"));
         command.stdin(Stdio::null()).stdout(log("out.log")).stderr(log("err.log"));
         let child = spawn(command).expect("start the daemon");
@@ -279,6 +297,18 @@ pub fn command(scratch: &Scratch, words: &[&str]) -> Command {
     command.args(["--pdeathsig", "TERM"]).arg(programs::program("only1mcp")).args(words);
     clean(&mut command, &scratch.join("home").display().to_string());
     command
+}
+
+/// The command as the arguments of another one, in the same environment.
+fn led_by(by: &[&str], command: Command) -> Command {
+    let [program, arguments @ ..] = by else { return command };
+    let mut leader = Command::new(program);
+    leader.args(arguments).arg(command.get_program()).args(command.get_args());
+    clean(&mut leader, "/");
+    for (name, value) in command.get_envs() {
+        leader.env(name, value.unwrap_or_default());
+    }
+    leader
 }
 
 /// The flag for the scratch folder's configuration, if it has one: without, the embedded default is meant.

@@ -1,12 +1,17 @@
 //! Finding the place in the cgroup v2 tree where the launcher may make cgroups, and taking it.
 
-use super::{CONTROLLERS, Cgroups, Control, read, write};
+use super::counters::keyed;
+use super::{CONTROLLERS, Cgroups, Control, IO_CONTROLLER, read, write};
+use crate::limits::{STALE_LOOK, STALE_TIME_MAX};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// How our directories begin; what follows is the launcher's process id.
 const PREFIX: &str = "only1mcp-";
 /// The launcher's own place: a cgroup with children may hold no process.
 const SUPERVISOR: &str = "supervisor";
+/// The launcher's name, as the kernel cuts it.
+const COMMAND: &str = "only1mcp-launch";
 
 /// Takes a subtree: the nearest place that gives limits, else the nearest that can be written.
 /// `None` where no cgroup v2 tree is writable.
@@ -68,14 +73,14 @@ fn claim_below(base: &Path) -> Option<Cgroups> {
         remove(&path);
         return None;
     }
-    for controller in CONTROLLERS {
+    for controller in CONTROLLERS.into_iter().chain([IO_CONTROLLER]) {
         // Refused where a controller is not there, or where other processes are in the way.
         let enable = format!("+{controller}");
         let _: std::io::Result<()> = write(base, "cgroup.subtree_control", &enable);
         let _: std::io::Result<()> = write(&path, "cgroup.subtree_control", &enable);
     }
     let control = control(&read(&path.join("cgroup.subtree_control")).unwrap_or_default());
-    Some(Cgroups { base: base.to_owned(), path, control, made: 0 })
+    Some(Cgroups { base: base.to_owned(), path, control, made: 0, left: Vec::new() })
 }
 
 fn control(enabled: &str) -> Control {
@@ -83,15 +88,39 @@ fn control(enabled: &str) -> Control {
     if all { Control::Limits } else { Control::KillOnly }
 }
 
-/// Removes what an earlier launcher could not: its directories, if nothing runs in them.
+/// Ends and removes what launchers left that were killed. Where the namespaces of its servers ended with it
+/// that is empty directories; in minimal mode it may be processes.
 fn remove_stale(base: &Path) {
     let Ok(entries) = std::fs::read_dir(base) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let stale = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        if stale.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse().ok()) else {
+            continue;
+        };
+        if is_stale(&entry.path(), pid, Path::new("/proc")) {
+            // All below at once; what is not gone at the removal is removed by the next start.
+            let _: std::io::Result<()> = write(&entry.path(), "cgroup.kill", "1");
+            wait_until_empty(&entry.path());
             remove(&entry.path());
         }
+    }
+}
+
+/// A launcher always is in its own place, and two signs of it must be missing: it may be about to move there,
+/// and one of another pid namespace (a container's) has a number that means nothing here.
+fn is_stale(subtree: &Path, pid: u32, proc: &Path) -> bool {
+    let name = read(&proc.join(pid.to_string()).join("comm")).unwrap_or_default();
+    let inside = read(&subtree.join(SUPERVISOR).join("cgroup.procs")).unwrap_or_default();
+    name.trim_end() != COMMAND && inside.trim().is_empty()
+}
+
+/// Gives what was killed a moment to be gone.
+fn wait_until_empty(subtree: &Path) {
+    let end = Instant::now() + STALE_TIME_MAX;
+    let populated =
+        || read(&subtree.join("cgroup.events")).is_ok_and(|events| keyed(&events, "populated") > 0);
+    while populated() && Instant::now() < end {
+        std::thread::sleep(STALE_LOOK);
     }
 }
 
@@ -131,6 +160,25 @@ mod tests {
     #[test]
     fn has_no_directory_without_version_two() {
         assert_eq!(own_directory("24 20 0:21 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n", "0::/\n"), None);
+    }
+
+    #[test]
+    fn only_a_subtree_without_its_launcher_is_stale() {
+        let top = std::env::temp_dir().join(format!("only1mcp-stale-{}", std::process::id()));
+        let (subtree, proc) = (top.join("only1mcp-7"), top.join("proc"));
+        let (procs, comm) = (subtree.join("supervisor/cgroup.procs"), proc.join("7/comm"));
+        std::fs::create_dir_all(procs.parent().unwrap()).unwrap();
+        std::fs::create_dir_all(comm.parent().unwrap()).unwrap();
+        let stale = |inside: &str, name: &str| {
+            std::fs::write(&procs, inside).unwrap();
+            std::fs::write(&comm, name).unwrap();
+            is_stale(&subtree, 7, &proc)
+        };
+        assert!(!stale("7\n", "only1mcp-launch\n"), "it runs");
+        assert!(!stale("", "only1mcp-launch\n"), "it is about to move there");
+        assert!(!stale("0\n", "cat\n"), "it runs in a pid namespace we do not see into");
+        assert!(stale("", "cat\n"), "its number went to another");
+        std::fs::remove_dir_all(top).unwrap();
     }
 
     #[test]

@@ -222,7 +222,15 @@ mod tests {
             rules: vec![AccessRule { path: "/state".into(), read: true, write: true, execute: false }],
             system_calls: vec![0, 1, 462],
             jit: false,
-            limits: Limits { memory_bytes: 0, processes: 0, cpu_percent: 0, open_files: 0, file_bytes: 0 },
+            limits: Limits {
+                memory_bytes: 0,
+                processes: 0,
+                cpu_percent: 0,
+                open_files: 0,
+                file_bytes: 0,
+                io_read_bytes: None,
+                io_write_bytes: None,
+            },
             requires: Requires { cgroup: false, landlock_abi: 0 },
             spawn: SpawnLimits { instances: 0, burst: 0, per_minute: 0 },
         }

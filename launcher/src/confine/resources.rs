@@ -8,7 +8,7 @@ use only1mcp_wire::Step;
 use only1mcp_wire::plan::Limits;
 
 /// Sets all limits of the plan, and zero for what no server needs.
-pub fn limit(limits: &Limits) -> Result<(), Failure> {
+pub fn limit(limits: &Limits, processes: u64) -> Result<(), Failure> {
     if lacks(Weakness::ResourceLimits) {
         return Ok(());
     }
@@ -17,7 +17,7 @@ pub fn limit(limits: &Limits) -> Result<(), Failure> {
         (Resource::RLIMIT_NOFILE, limits.open_files.into()),
         (Resource::RLIMIT_FSIZE, limits.file_bytes),
         // Counted per user namespace, so that a sandbox does not count the person's own processes.
-        (Resource::RLIMIT_NPROC, limits.processes.into()),
+        (Resource::RLIMIT_NPROC, processes),
         (Resource::RLIMIT_MEMLOCK, LOCKED_MEMORY_BYTES),
         (Resource::RLIMIT_MSGQUEUE, 0),
         (Resource::RLIMIT_SIGPENDING, PENDING_SIGNALS),

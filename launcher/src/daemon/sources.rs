@@ -1,7 +1,9 @@
 //! What the daemon waits for, in the order in which it is attended to.
 
 use super::Daemon;
+use crate::cgroup::{Cgroups, InstanceCgroup};
 use crate::instances::Phase;
+use crate::limits::TIDY_INTERVAL;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use only1mcp_wire::InstanceId;
@@ -25,7 +27,9 @@ pub enum Source {
     Compilation,
     /// A launch has come further.
     Launch(InstanceId),
-    /// A server has ended.
+    /// A server ran into a limit.
+    Limit(InstanceId),
+    /// A server has ended. After its limit, so that what it ran into is told first.
     Process(InstanceId),
 }
 
@@ -63,6 +67,9 @@ fn everything(daemon: &Daemon) -> (Vec<PollFd<'_>>, Vec<Source>) {
         if let Phase::Launching { launching, .. } = &instance.phase {
             all.push((PollFd::new(launching.line().as_fd(), PollFlags::POLLIN), Source::Launch(id)));
         }
+        if let Some(events) = instance.process.cgroup.as_ref().and_then(InstanceCgroup::polled) {
+            all.push((PollFd::new(events, PollFlags::POLLPRI), Source::Limit(id)));
+        }
         let process = instance.process.child.pidfd.as_fd();
         all.push((PollFd::new(process, PollFlags::POLLIN), Source::Process(id)));
     }
@@ -71,7 +78,12 @@ fn everything(daemon: &Daemon) -> (Vec<PollFd<'_>>, Vec<Source>) {
 
 fn timeout(daemon: &Daemon, now: Instant) -> PollTimeout {
     let deadlines = daemon.instances.iter().filter_map(|(_, instance)| instance.deadline());
-    let Some(next) = deadlines.chain(daemon.reader.deadline()).min() else { return PollTimeout::NONE };
+    let cgroups = daemon.instances.iter().filter_map(|(_, instance)| instance.process.cgroup.as_ref());
+    let quiet = cgroups.filter_map(InstanceCgroup::quiet_until);
+    let left = daemon.machine.cgroups.as_ref().is_some_and(Cgroups::has_left);
+    let tidy = left.then(|| now + TIDY_INTERVAL);
+    let all = deadlines.chain(quiet).chain(tidy).chain(daemon.reader.deadline());
+    let Some(next) = all.min() else { return PollTimeout::NONE };
     // Rounded up: a poll that ends a fraction too early would turn the loop in vain.
     let left = next.saturating_duration_since(now) + std::time::Duration::from_millis(1);
     PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)

@@ -37,6 +37,8 @@ pub struct Ready<'a> {
     pub state: Bind,
     pub rules: Vec<AccessRule>,
     pub landlock_abi: u8,
+    /// `RLIMIT_NPROC`.
+    pub processes: u64,
     pub working_directory: String,
     pub program: CString,
     pub arguments: Vec<CString>,
@@ -60,6 +62,8 @@ pub fn prepare<'a>(order: &Order<'a>, machine: &mut Machine) -> Result<Ready<'a>
         groups: identity.groups(),
         rules: places.rules(rules(plan, &init)),
         landlock_abi: machine.landlock_abi,
+        // The cgroup counts the same processes, and tells of each it refuses: it must be asked first.
+        processes: u64::from(plan.limits.processes) + u64::from(machine.cgroup_limits()),
         working_directory: places.path(&plan.working_directory),
         program: text(&places.path(&init.target))?,
         arguments: arguments(plan, &places)?,

@@ -9,6 +9,7 @@
     reason = "these are tests"
 )]
 
+mod cgroup;
 mod descriptors;
 mod ending;
 mod hostile;

@@ -53,6 +53,8 @@ numbered! {
         CpuLimit = 15 => "cpu limit",
         /// Ended as a whole by `cgroup.kill`.
         CgroupKill = 16 => "cgroup kill",
+        /// `io.max` on every disk behind its files.
+        IoLimit = 17 => "io limit",
     }
 }
 
@@ -78,10 +80,6 @@ impl Walls {
         Wall::ALL.iter().copied().filter(move |&wall| self.has(wall))
     }
 
-    /// The walls that do not stand, in order.
-    pub fn missing(self) -> impl Iterator<Item = Wall> {
-        Wall::ALL.iter().copied().filter(move |&wall| !self.has(wall))
-    }
 }
 
 impl FromIterator<Wall> for Walls {
@@ -111,8 +109,17 @@ record! {
         pub mode: Mode,
         /// The walls that stand.
         pub walls: Walls,
+        /// Walls that do not stand because the policy asks for nothing they could enforce.
+        pub unasked: Walls,
         /// The Landlock ABI in force; 0 without Landlock.
         pub landlock_abi: u8,
+    }
+}
+
+impl Enforced {
+    /// The walls that should stand and do not, in order.
+    pub fn missing(&self) -> impl Iterator<Item = Wall> {
+        Wall::ALL.iter().copied().filter(|&wall| !self.walls.has(wall) && !self.unasked.has(wall))
     }
 }
 
@@ -121,10 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wall_is_either_in_the_set_or_missing() {
+    fn a_wall_stands_or_is_missing_or_was_not_asked_for() {
         let walls = Walls::default().with(Wall::Seccomp).with(Wall::Landlock);
         assert_eq!(walls.iter().collect::<Vec<_>>(), [Wall::Landlock, Wall::Seccomp]);
-        assert_eq!(walls.iter().count() + walls.missing().count(), Wall::ALL.len());
+        let unasked = Walls::default().with(Wall::IoLimit);
+        let enforced = Enforced { mode: Mode::User, walls, unasked, landlock_abi: 7 };
+        assert_eq!(walls.iter().count() + 1 + enforced.missing().count(), Wall::ALL.len());
+        assert!(enforced.missing().all(|wall| wall != Wall::IoLimit && wall != Wall::Seccomp));
     }
 
     #[test]

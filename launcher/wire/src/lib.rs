@@ -4,7 +4,7 @@
 //! The proxy can only *name* a server: no message has a field for a path, an argument, an
 //! environment or a limit. Each end has its own message type, so a message cannot go the wrong way.
 //!
-//! Reading order: [`limits`], [`name`], [`message`], [`step`], [`enforced`], [`plan`], [`codec`].
+//! Reading order: [`limits`], [`name`], [`message`], [`step`], [`enforced`], [`usage`], [`plan`], [`codec`].
 #![forbid(unsafe_code)]
 
 pub mod codec;
@@ -14,6 +14,7 @@ pub mod message;
 pub mod name;
 pub mod plan;
 pub mod step;
+pub mod usage;
 
 pub use codec::{Decode, DecodeError, Encode};
 pub use enforced::{Enforced, Mode, Wall};
@@ -23,3 +24,4 @@ pub use message::{
 pub use name::ServerName;
 pub use plan::{PlanSet, ServerPlan};
 pub use step::Step;
+pub use usage::Usage;

@@ -6,15 +6,16 @@
 //! An event carries request id 0. Anything malformed ends the connection.
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, numbered, record};
-use crate::enforced::Enforced;
+use crate::enforced::{Enforced, Wall};
 use crate::limits::{LIST_PAGE_NAMES, MESSAGE_BYTES_MAX, STOP_GRACE_MS_MAX};
 use crate::name::ServerName;
 use crate::step::Step;
+use crate::usage::Usage;
 
 /// First four bytes of every message.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"o1mL");
 /// The one version this crate speaks.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Who shares one process and one state directory: zero for all, else derived by the proxy.
 ///
@@ -99,6 +100,11 @@ pub enum Request {
         /// From 0 to [`STOP_GRACE_MS_MAX`].
         grace_ms: u32,
     },
+    /// What a running server uses of its limits.
+    Usage {
+        /// Which.
+        instance: InstanceId,
+    },
 }
 
 /// The launcher's answer to one request.
@@ -122,6 +128,8 @@ pub enum Reply {
     Spawned(Spawned),
     /// To STOP: the stop is under way; [`Event::Exited`] follows.
     Stopping,
+    /// To USAGE; nothing where no cgroup counts it.
+    Usage(Option<Usage>),
     /// To any request that is not granted.
     Refused(Refusal),
 }
@@ -142,6 +150,15 @@ pub enum Event {
         generation: u64,
         /// Errors found; above 0 the old generation stays in force.
         errors: u32,
+    },
+    /// A server of this connection ran into a limit and goes on. At most one per server and second.
+    LimitReached {
+        /// Which.
+        instance: InstanceId,
+        /// Which limit.
+        limit: Wall,
+        /// How often since it was started.
+        times: u64,
     },
 }
 
@@ -207,7 +224,7 @@ record! {
         /// The kernel's error number; 0 for none.
         pub errno: i32,
         /// The wall that is missing, for [`RefusalCode::WallMissing`].
-        pub wall: Option<crate::enforced::Wall>,
+        pub wall: Option<Wall>,
     }
 }
 
@@ -219,26 +236,32 @@ pub enum Exit {
     /// By this signal.
     Signal(u8),
     /// By the kernel, over its memory limit.
-    OutOfMemory,
+    OutOfMemory {
+        /// The limit.
+        limit_bytes: u64,
+    },
 }
 
 impl Encode for Exit {
     fn encode(&self, out: &mut Vec<u8>) {
         let (kind, value) = match *self {
-            Self::Status(status) => (0_u8, status),
-            Self::Signal(signal) => (1, signal),
-            Self::OutOfMemory => (2, 0),
+            Self::Status(status) => (0_u8, status.into()),
+            Self::Signal(signal) => (1, signal.into()),
+            Self::OutOfMemory { limit_bytes } => (2, limit_bytes),
         };
-        [kind, value].encode(out);
+        kind.encode(out);
+        value.encode(out);
     }
 }
 
 impl Decode for Exit {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match <[u8; 2]>::decode(reader)? {
-            [0, status] => Ok(Self::Status(status)),
-            [1, signal] => Ok(Self::Signal(signal)),
-            [2, 0] => Ok(Self::OutOfMemory),
+        let (kind, value) = (u8::decode(reader)?, u64::decode(reader)?);
+        let small = u8::try_from(value).map_err(|_| DecodeError::Value("exit"));
+        match kind {
+            0 => small.map(Self::Status),
+            1 => small.map(Self::Signal),
+            2 => Ok(Self::OutOfMemory { limit_bytes: value }),
             _ => Err(DecodeError::Value("exit")),
         }
     }
@@ -249,10 +272,12 @@ const VIEW: u16 = 2;
 const LIST: u16 = 3;
 const SPAWN: u16 = 4;
 const STOP: u16 = 5;
+const USAGE: u16 = 6;
 const REPLY: u16 = 0x100;
 const REFUSED: u16 = 0x1ff;
 const EXITED: u16 = 0x200;
 const CHANGED: u16 = 0x201;
+const LIMIT_REACHED: u16 = 0x202;
 
 /// What the launcher sends: an answer or an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -286,6 +311,10 @@ impl Request {
                 grace_ms.encode(&mut body);
                 STOP
             }
+            Self::Usage { instance } => {
+                instance.encode(&mut body);
+                USAGE
+            }
         };
         packet(op, id, &body)
     }
@@ -313,6 +342,7 @@ impl Request {
                 }
                 Self::Stop { instance, grace_ms }
             }
+            USAGE => Self::Usage { instance: Decode::decode(&mut body)? },
             _ => return Err(DecodeError::Value("operation")),
         };
         body.finish()?;
@@ -337,6 +367,12 @@ impl FromLauncher {
                 errors.encode(&mut body);
                 (CHANGED, 0)
             }
+            Self::Event(Event::LimitReached { instance, limit, times }) => {
+                instance.encode(&mut body);
+                limit.encode(&mut body);
+                times.encode(&mut body);
+                (LIMIT_REACHED, 0)
+            }
         };
         packet(op, id, &body)
     }
@@ -358,6 +394,11 @@ impl FromLauncher {
             CHANGED => Self::Event(Event::Changed {
                 generation: Decode::decode(&mut body)?,
                 errors: Decode::decode(&mut body)?,
+            }),
+            LIMIT_REACHED => Self::Event(Event::LimitReached {
+                instance: Decode::decode(&mut body)?,
+                limit: Decode::decode(&mut body)?,
+                times: Decode::decode(&mut body)?,
             }),
             _ => Self::Reply(id, Reply::decode_body(op, &mut body)?),
         };
@@ -387,6 +428,10 @@ impl Reply {
                 REPLY | SPAWN
             }
             Self::Stopping => REPLY | STOP,
+            Self::Usage(usage) => {
+                usage.encode(body);
+                REPLY | USAGE
+            }
             Self::Refused(refusal) => {
                 refusal.encode(body);
                 REFUSED
@@ -400,6 +445,7 @@ impl Reply {
         const LIST_REPLY: u16 = REPLY | LIST;
         const SPAWN_REPLY: u16 = REPLY | SPAWN;
         const STOP_REPLY: u16 = REPLY | STOP;
+        const USAGE_REPLY: u16 = REPLY | USAGE;
         Ok(match op {
             HELLO_REPLY => Self::Hello(Decode::decode(body)?),
             VIEW_REPLY => Self::View { generation: Decode::decode(body)? },
@@ -412,6 +458,7 @@ impl Reply {
             }
             SPAWN_REPLY => Self::Spawned(Decode::decode(body)?),
             STOP_REPLY => Self::Stopping,
+            USAGE_REPLY => Self::Usage(Decode::decode(body)?),
             REFUSED => Self::Refused(Decode::decode(body)?),
             _ => return Err(DecodeError::Value("operation")),
         })
@@ -450,7 +497,7 @@ fn open(packet: &[u8]) -> Result<(u16, u32, Reader<'_>), DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::enforced::{Mode, Wall, Walls};
+    use crate::enforced::{Mode, Walls};
 
     fn requests() -> Vec<Request> {
         vec![
@@ -463,12 +510,33 @@ mod tests {
                 partition: Partition([9; 16]),
             },
             Request::Stop { instance: InstanceId(5), grace_ms: 10_000 },
+            Request::Usage { instance: InstanceId(5) },
         ]
     }
 
+    fn usage() -> Usage {
+        Usage {
+            memory_bytes: 1,
+            memory_limit_bytes: 2,
+            memory_limit_reached: 3,
+            processes: 4,
+            process_limit: 5,
+            process_limit_reached: 6,
+            cpu_us: 7,
+            cpu_throttled_periods: 8,
+            cpu_throttled_us: 9,
+            io_read_bytes: 10,
+            io_written_bytes: 11,
+        }
+    }
+
     fn answers() -> Vec<FromLauncher> {
-        let enforced =
-            Enforced { mode: Mode::User, walls: Walls::default().with(Wall::Seccomp), landlock_abi: 7 };
+        let enforced = Enforced {
+            mode: Mode::User,
+            walls: Walls::default().with(Wall::Seccomp),
+            unasked: Walls::default().with(Wall::IoLimit),
+            landlock_abi: 7,
+        };
         let refusal =
             Refusal { code: RefusalCode::LaunchFailed, step: Some(Step::ExecServer), errno: 2, wall: None };
         vec![
@@ -490,7 +558,18 @@ mod tests {
             FromLauncher::Reply(5, Reply::Stopping),
             FromLauncher::Reply(6, Reply::Refused(refusal)),
             FromLauncher::Event(Event::Exited { instance: InstanceId(8), exit: Exit::Signal(9) }),
+            FromLauncher::Event(Event::Exited {
+                instance: InstanceId(9),
+                exit: Exit::OutOfMemory { limit_bytes: 512 << 20 },
+            }),
             FromLauncher::Event(Event::Changed { generation: 2, errors: 1 }),
+            FromLauncher::Event(Event::LimitReached {
+                instance: InstanceId(8),
+                limit: Wall::ProcessLimit,
+                times: 70_000,
+            }),
+            FromLauncher::Reply(7, Reply::Usage(None)),
+            FromLauncher::Reply(8, Reply::Usage(Some(usage()))),
         ]
     }
 

@@ -8,7 +8,7 @@ use crate::limits::{PLAN_SET_BYTES_MAX, SERVERS_MAX};
 use crate::name::ServerName;
 
 /// First bytes of an encoded plan set; the last two are the version.
-const HEADER: [u8; 8] = *b"o1mPLAN\x01";
+const HEADER: [u8; 8] = *b"o1mPLAN\x02";
 /// The uid and gid every server has inside its sandbox.
 pub const INSIDE_UID: u32 = 1000;
 /// The server's own writable directory, inside; also its HOME and working directory.
@@ -178,6 +178,10 @@ record! {
         pub open_files: u32,
         /// `RLIMIT_FSIZE`, bytes.
         pub file_bytes: u64,
+        /// `rbps` of `io.max`, bytes per second; none without a limit.
+        pub io_read_bytes: Option<u64>,
+        /// `wbps` of `io.max`, bytes per second; none without a limit.
+        pub io_write_bytes: Option<u64>,
     }
 }
 
@@ -200,6 +204,14 @@ record! {
         pub burst: u32,
         /// Spawns per minute after that.
         pub per_minute: u32,
+    }
+}
+
+impl Limits {
+    /// Whether reading or writing disks is limited.
+    #[must_use]
+    pub fn ask_for_io(&self) -> bool {
+        self.io_read_bytes.is_some() || self.io_write_bytes.is_some()
     }
 }
 
@@ -303,7 +315,15 @@ mod tests {
             rules: vec![AccessRule { path: "/usr".into(), read: true, write: false, execute: true }],
             system_calls: vec![0, 1],
             jit: true,
-            limits: Limits { memory_bytes: 1, processes: 2, cpu_percent: 3, open_files: 4, file_bytes: 5 },
+            limits: Limits {
+                memory_bytes: 1,
+                processes: 2,
+                cpu_percent: 3,
+                open_files: 4,
+                file_bytes: 5,
+                io_read_bytes: None,
+                io_write_bytes: Some(6),
+            },
             requires: Requires { cgroup: false, landlock_abi: 3 },
             spawn: SpawnLimits { instances: 1, burst: 2, per_minute: 3 },
         }

@@ -337,10 +337,24 @@ fn y11_limits_out_of_range_are_errors_with_the_range() {
         "processes: 4294967296",
         "open_files: 3",
         "scratch: 1KiB",
+        "io: {read: 1KiB}",
+        "io: {write: 20MB}",
+        "io: {writes: 20MiB}",
+        "io: 20MiB",
     ] {
         let run = with_policy(&format!("extends: node\nlimits: {{{limit}}}\n"));
         assert!(said(&run).contains("error: policies/p.yaml:2:"), "{limit}: {}", said(&run));
     }
+}
+
+#[test]
+fn io_is_limited_only_in_the_direction_that_is_asked_for() {
+    let limits = |policy: &str| plan::plan(only_server(&with_policy(policy))).limits;
+    let both = limits("extends: node\nlimits: {io: {read: 50MiB, write: 20MiB}}\n");
+    assert_eq!((both.io_read_bytes, both.io_write_bytes), (Some(50 << 20), Some(20 << 20)));
+    let one = limits("extends: node\nlimits: {io: {write: 1MiB}}\n");
+    assert_eq!((one.io_read_bytes, one.io_write_bytes), (None, Some(1 << 20)));
+    assert!(!limits("extends: node\n").ask_for_io());
 }
 
 #[test]

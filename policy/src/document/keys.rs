@@ -187,11 +187,26 @@ pub const LIMITS: &[Key] = &[
     key("open_files", Shape::Count, "Open files of one process."),
     key("scratch", Shape::Size, "Size of /tmp, and of /dev/shm."),
     key("file_size", Shape::Size, "Largest file it may write."),
+    key(
+        "io",
+        Shape::Mapping(IO),
+        "What it may move from and to each disk per second; as much as it can if absent.",
+    ),
+];
+
+/// `limits.io` of a policy or a profile.
+pub const IO: &[Key] = &[
+    key("read", Shape::Size, "Bytes read per second, such as 50MiB."),
+    key("write", Shape::Size, "Bytes written per second, such as 20MiB."),
 ];
 
 /// `requires` of a policy.
 pub const REQUIRES: &[Key] = &[
-    key("cgroup", Shape::Switch, "Refuse to start without memory, process and processor limits by cgroup."),
+    key(
+        "cgroup",
+        Shape::Switch,
+        "Refuse to start without memory, process, processor and, if asked for, io limits by cgroup.",
+    ),
     key("landlock", Shape::Count, "Refuse to start below this Landlock ABI."),
 ];
 

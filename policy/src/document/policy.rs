@@ -1,6 +1,6 @@
 //! A policy as an operator wrote it: nothing filled in, every value with its place.
 
-use super::keys::{FILESYSTEM, LIMITS, MEMORY, NETWORK, POLICY, REQUIRES, TOOLS};
+use super::keys::{FILESYSTEM, IO, LIMITS, MEMORY, NETWORK, POLICY, REQUIRES, TOOLS};
 use super::node::Node;
 use super::reader::{Fields, Unit};
 use crate::finding::{Findings, Place, Spot};
@@ -44,6 +44,10 @@ pub struct LimitsDocument {
     pub scratch: Option<u64>,
     /// Bytes of the largest file.
     pub file_size: Option<u64>,
+    /// Bytes read from a disk per second.
+    pub io_read: Option<u64>,
+    /// Bytes written to a disk per second.
+    pub io_write: Option<u64>,
 }
 
 /// `requires`.
@@ -129,7 +133,13 @@ pub fn read_limits(fields: &Fields<'_>, findings: &mut Findings) -> LimitsDocume
     let mut count = |name, range| below.count(name, &range, findings).map(|count| count.value);
     let processes = count("processes", limits::PROCESSES);
     let open_files = count("open_files", limits::OPEN_FILES);
-    LimitsDocument { memory, processes, cpu, open_files, scratch, file_size }
+    let io = below.fields("io", IO, findings);
+    let mut per_second = |name| {
+        let quantity = io.as_ref()?.quantity(name, &limits::IO_BYTES, Unit::Size, findings);
+        quantity.map(|quantity| quantity.value)
+    };
+    let (io_read, io_write) = (per_second("read"), per_second("write"));
+    LimitsDocument { memory, processes, cpu, open_files, scratch, file_size, io_read, io_write }
 }
 
 /// Reads `requires`, of a policy or a profile.

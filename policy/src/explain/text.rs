@@ -92,7 +92,7 @@ impl Explanation {
         let rows = self.limits.iter().chain(&self.timeouts);
         out.table(rows.map(|(name, value)| [name.as_str(), value.as_str()]));
         out.line(
-            "  memory, processes and cpu as a whole need cgroup v2: `only1mcp status` says what is in force",
+            "  memory, processes, cpu and io as a whole need cgroup v2: `only1mcp status` says what is in force",
         );
         out.heading("Walls that must stand, or it is not started");
         for wall in &self.walls_required {

@@ -1,5 +1,6 @@
 //! `only1mcp start`: everything that must be right before the first child runs, in order; then supervise.
 
+pub mod aside;
 pub mod instance;
 pub mod pool;
 pub mod readable;
@@ -51,6 +52,8 @@ pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
     let low = LowDescriptors::take().map_err(|cause| internal("descriptors", &cause))?;
     let sockets = bind(arguments, &directories, listen)?;
     let workers = workers(arguments, &directories, &config, &programs, inside.directory(), &token, sockets);
+    // Before either of them starts: they begin where we are.
+    aside::step_aside();
     let ended = Supervisor::new(workers)?.run();
     drop(low);
     sockets::remove(&directories);

@@ -2,6 +2,7 @@
 
 pub mod render;
 pub mod report;
+mod usage;
 
 use super::admin;
 use super::arguments::StatusArguments;

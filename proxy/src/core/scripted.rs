@@ -278,7 +278,12 @@ impl Spawner for ScriptedLauncher {
                 }
             });
             let instance = InstanceId(self.spawned.fetch_add(1, Ordering::Relaxed));
-            let enforced = Enforced { mode: Mode::User, walls: Walls::default(), landlock_abi: 7 };
+            let enforced = Enforced {
+                mode: Mode::User,
+                walls: Walls::default(),
+                unasked: Walls::default(),
+                landlock_abi: 7,
+            };
             Ok(Process {
                 stdin: Box::new(stdin),
                 stdout: Box::new(stdout),

@@ -5,7 +5,8 @@ use crate::core::member::Member;
 use crate::exchange::Era;
 use crate::servers::server::State;
 use crate::servers::spawn::InForce;
-use only1mcp_wire::{Machine, Wall};
+use futures_util::future::join_all;
+use only1mcp_wire::{Machine, Usage, Wall};
 use serde::Serialize;
 
 /// The whole proxy at one moment.
@@ -64,6 +65,71 @@ pub struct ServerStatus {
     pub restarts: u64,
     /// Why it failed or ended last.
     pub last_error: Option<String>,
+    /// What it uses of its limits, where that is counted. Filled by [`measure`].
+    pub usage: Option<UsageStatus>,
+}
+
+/// What a server uses of its limits, and how often it ran into them since it was started.
+#[derive(Clone, Debug, Serialize)]
+pub struct UsageStatus {
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Bytes of memory it may use.
+    pub memory_limit_bytes: u64,
+    /// Times something had to be given up to stay below.
+    pub memory_limit_reached: u64,
+    /// Processes and threads.
+    pub processes: u64,
+    /// Processes and threads it may have.
+    pub process_limit: u64,
+    /// Processes and threads it was refused.
+    pub process_limit_reached: u64,
+    /// Processor time, milliseconds.
+    pub cpu_ms: u64,
+    /// Times it had to wait for processor time.
+    pub cpu_throttled_periods: u64,
+    /// How long it had to wait, milliseconds.
+    pub cpu_throttled_ms: u64,
+    /// Bytes read from disks.
+    pub io_read_bytes: u64,
+    /// Bytes written to disks.
+    pub io_written_bytes: u64,
+}
+
+impl From<Usage> for UsageStatus {
+    fn from(usage: Usage) -> Self {
+        Self {
+            memory_bytes: usage.memory_bytes,
+            memory_limit_bytes: usage.memory_limit_bytes,
+            memory_limit_reached: usage.memory_limit_reached,
+            processes: usage.processes,
+            process_limit: usage.process_limit,
+            process_limit_reached: usage.process_limit_reached,
+            cpu_ms: usage.cpu_us / 1000,
+            cpu_throttled_periods: usage.cpu_throttled_periods,
+            cpu_throttled_ms: usage.cpu_throttled_us / 1000,
+            io_read_bytes: usage.io_read_bytes,
+            io_written_bytes: usage.io_written_bytes,
+        }
+    }
+}
+
+/// Asks what every running server uses. All at once: one that does not answer in time is left without.
+pub async fn measure(status: &mut Status, catalogue: &Catalogue) {
+    let usages = join_all(catalogue.members.iter().map(|member| async {
+        let state = member.server.state().borrow().clone();
+        match state {
+            State::Ready(ready) => ready.connection.usage().await,
+            _ => None,
+        }
+    }))
+    .await;
+    for (member, usage) in catalogue.members.iter().zip(usages) {
+        let server = status.servers.iter_mut().find(|server| server.id == member.name().as_str());
+        if let (Some(server), Some(usage)) = (server, usage) {
+            server.usage = Some(usage.into());
+        }
+    }
 }
 
 /// The proxy now.
@@ -102,7 +168,7 @@ fn of_server(member: &Member) -> ServerStatus {
         instance: spawned.map(|spawned| spawned.instance.to_string()),
         digest: spawned.map_or_else(|| server.view().digest.clone(), |spawned| hexadecimal(&spawned.digest)),
         walls: spawned.map_or_else(Vec::new, |spawned| words(&mut spawned.enforced.walls.iter())),
-        walls_missing: spawned.map_or_else(Vec::new, |spawned| words(&mut spawned.enforced.walls.missing())),
+        walls_missing: spawned.map_or_else(Vec::new, |spawned| words(&mut spawned.enforced.missing())),
         landlock_abi: spawned.map_or(0, |spawned| spawned.enforced.landlock_abi),
         tools: lists.tools.len(),
         resources: lists.resources.len(),
@@ -110,6 +176,7 @@ fn of_server(member: &Member) -> ServerStatus {
         calls: server.calls(),
         restarts: server.restarts(),
         last_error: server.last_error().map(|reason| reason.to_string()),
+        usage: None,
     }
 }
 

@@ -7,8 +7,12 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 /// Answers `GET /status` with what `status` gives.
-pub fn router<S: Serialize>(status: impl Fn() -> S + Clone + Send + Sync + 'static) -> Router {
-    Router::new().route("/status", get(async move || Json(status()).into_response()))
+pub fn router<S, F>(status: impl Fn() -> F + Clone + Send + Sync + 'static) -> Router
+where
+    S: Serialize,
+    F: Future<Output = S> + Send,
+{
+    Router::new().route("/status", get(async move || Json(status().await).into_response()))
 }
 
 /// Serves the administration socket until the proxy stops.

@@ -151,6 +151,7 @@ mod tests {
             prompts: 1,
             calls: 0,
             restarts: 0,
+            usage: None,
             last_error: None,
         }
     }

@@ -11,12 +11,12 @@ use crate::servers::pending::{Entry, Pending, Reply, Stream};
 use crate::servers::reader;
 use crate::servers::spawn::{Leash, Process};
 use crate::servers::stderr::StderrTail;
-use only1mcp_wire::{Exit, Spawned};
+use only1mcp_wire::{Exit, Spawned, Usage};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +39,8 @@ pub struct Connection {
     pub(super) backlog: Backlog,
     stderr: StderrTail,
     leash: Box<dyn Leash>,
-    exit: Mutex<Option<oneshot::Receiver<Exit>>>,
+    /// How the process ended, once that is known: `Some(None)` if the launcher went away without a word.
+    exit: watch::Receiver<Option<Option<Exit>>>,
     closed: CancellationToken,
     reason: OnceLock<String>,
 }
@@ -105,6 +106,8 @@ impl Connection {
     #[must_use]
     pub fn open(process: Process, notices: Arc<dyn Notices>) -> Arc<Self> {
         let Process { stdin, stdout, stderr, spawned, exit, leash } = process;
+        let (report, told) = watch::channel(None);
+        tokio::spawn(async move { report.send_replace(Some(exit.await.ok())) });
         let connection = Arc::new(Self {
             spawned,
             outbox: Outbox::new(stdin),
@@ -114,7 +117,7 @@ impl Connection {
             backlog: Backlog::default(),
             stderr: StderrTail::default(),
             leash,
-            exit: Mutex::new(Some(exit)),
+            exit: told,
             closed: CancellationToken::new(),
             reason: OnceLock::new(),
         });
@@ -217,8 +220,14 @@ impl Connection {
 
     /// How the process ended, as far as it becomes known within `limit`.
     pub async fn exit(&self, limit: Duration) -> Option<Exit> {
-        let receiver = self.exit.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        tokio::time::timeout(limit, receiver).await.ok()?.ok()
+        let mut told = self.exit.clone();
+        let exit = tokio::time::timeout(limit, told.wait_for(Option::is_some)).await.ok()?;
+        exit.ok().and_then(|exit| (*exit).flatten())
+    }
+
+    /// What it uses of its limits, if the launcher counts that.
+    pub async fn usage(&self) -> Option<Usage> {
+        self.leash.usage().await
     }
 
     /// The last lines of its standard error.

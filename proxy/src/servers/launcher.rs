@@ -13,7 +13,7 @@ use crate::servers::spawn::{InForce, Later, Process, SpawnError, Spawner};
 use link::Link;
 use only1mcp_policy::view::View;
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{InstanceId, Machine, Refusal, Reply, Request, ServerName};
+use only1mcp_wire::{InstanceId, Machine, Refusal, Reply, Request, ServerName, Usage};
 use socket::Socket;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -58,6 +58,7 @@ pub enum LauncherError {
 enum Ask {
     Spawn(ServerName, Started),
     Stop(InstanceId, Duration),
+    Usage(InstanceId, oneshot::Sender<Option<Usage>>),
 }
 
 /// Where a started server goes.
@@ -81,7 +82,7 @@ impl Launcher {
             queue,
             asks: asks.clone().downgrade(),
             waiting: HashMap::new(),
-            exits: HashMap::new(),
+            running: HashMap::new(),
             last_id: 2,
         };
         tokio::spawn(link.run(socket));

@@ -1,7 +1,7 @@
 //! The seam to whoever starts servers: the launcher, or a script in tests.
 
 use only1mcp_policy::view::View;
-use only1mcp_wire::{Exit, Machine, ServerName, Spawned};
+use only1mcp_wire::{Exit, Machine, ServerName, Spawned, Usage};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use std::fmt;
@@ -76,10 +76,15 @@ impl fmt::Debug for Process {
     }
 }
 
-/// Ends one server.
+/// What can be asked of the launcher about one server.
 pub trait Leash: Send + Sync {
     /// Asks it to end, and has it killed after `grace`.
     fn stop(&self, grace: Duration);
+
+    /// What it uses of its limits; nothing if that is not counted, or it has ended.
+    fn usage(&self) -> Later<'_, Option<Usage>> {
+        Box::pin(async { None })
+    }
 }
 
 /// Why a server was not started, in words for a person.

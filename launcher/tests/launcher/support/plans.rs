@@ -91,6 +91,8 @@ pub fn plan(name: &str, program: &str, arguments: &[&str]) -> ServerPlan {
             cpu_percent: 100,
             open_files: 128,
             file_bytes: 1 << 30,
+            io_read_bytes: None,
+            io_write_bytes: None,
         },
         requires: Requires { cgroup: false, landlock_abi: 1 },
         spawn: SpawnLimits { instances: 8, burst: 200, per_minute: 600 },

@@ -142,15 +142,21 @@ impl Launcher {
         children.split_whitespace().count()
     }
 
-    /// How many servers have a cgroup.
-    pub fn cgroups(&self) -> usize {
+    /// The cgroup it made for itself and its servers, if this machine lets it.
+    pub fn subtree(&self) -> Option<PathBuf> {
         let own = std::fs::read_to_string(format!("/proc/{}/cgroup", self.process.id())).unwrap();
         let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
-        let Some(subtree) = path.strip_suffix("/supervisor") else { return 0 };
+        let subtree = path.strip_suffix("/supervisor")?;
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
         let mount =
             mounts.lines().find(|line| line.contains(" cgroup2 ")).unwrap().split(' ').nth(1).unwrap();
-        let entries = std::fs::read_dir(format!("{mount}{subtree}")).unwrap().flatten();
+        Some(format!("{mount}{subtree}").into())
+    }
+
+    /// How many servers have a cgroup.
+    pub fn cgroups(&self) -> usize {
+        let Some(subtree) = self.subtree() else { return 0 };
+        let entries = std::fs::read_dir(subtree).unwrap().flatten();
         entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with("i-")).count()
     }
 

@@ -9,6 +9,7 @@ fn y15_a_narrower_policy_never_allows_more() {
         ("filesystem: {read: [/data/in]}", "filesystem: {write: [/data/in]}"),
         ("filesystem: {}", "filesystem: {read: [/data/in]}"),
         ("limits: {memory: 64MiB, processes: 2}", "limits: {memory: 1GiB, processes: 99}"),
+        ("limits: {io: {write: 1MiB}}", "limits: {}"),
         ("memory: {jit: false}", "memory: {jit: true}"),
         ("tools: {allow: [a]}", "tools: {allow: ['*']}"),
     ];
@@ -27,6 +28,8 @@ fn y15_a_narrower_policy_never_allows_more() {
         assert!(!narrow.jit || wide.jit);
         assert!(narrow.limits.memory_bytes <= wide.limits.memory_bytes);
         assert!(narrow.limits.processes <= wide.limits.processes);
+        let fastest = |bytes: Option<u64>| bytes.unwrap_or(u64::MAX);
+        assert!(fastest(narrow.limits.io_write_bytes) <= fastest(wide.limits.io_write_bytes));
     }
 }
 

@@ -6,10 +6,15 @@ use nix::errno::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What `limits.io` needs beside them.
+const IO_CONTROLLER: &str = "io";
 /// Controllers for memory, process and processor limits.
-const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
+pub const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 const DELEGATE: &str = "run under systemd with Delegate=yes: the package's unit does, or as a user \
                         `systemd-run --user --scope -p Delegate=yes only1mcp start`";
+
+const IO_DELEGATE: &str = "run under systemd with Delegate=yes; in user mode an administrator has to let users have it: \
+                           `systemctl edit user@.service`, [Service] Delegate=cpu memory pids io";
 
 /// Tries to make a group below our own.
 #[must_use]
@@ -24,7 +29,8 @@ pub fn examine() -> Vec<Finding> {
     };
     let offered = std::fs::read_to_string(own.join("cgroup.controllers")).unwrap_or_default();
     let made = make_group(&own);
-    let mut findings = vec![controllers(&own, &offered), writable(&own, made.as_ref().err())];
+    let io = io_controller(&own, &offered);
+    let mut findings = vec![controllers(&own, &offered), io, writable(&own, made.as_ref().err())];
     if let Ok(kill) = made {
         findings.push(cgroup_kill(kill));
     }
@@ -32,7 +38,8 @@ pub fn examine() -> Vec<Finding> {
 }
 
 /// Our group's directory: the mount point of cgroup2 and the path of the `0::` line below it.
-fn own_group(mountinfo: &str, cgroup: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn own_group(mountinfo: &str, cgroup: &str) -> Option<PathBuf> {
     let mount = mountinfo.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;
         let mut fields = before.split(' ').skip(3);
@@ -56,6 +63,16 @@ fn controllers(own: &Path, offered: &str) -> Finding {
     Finding::ok(Group::Limits, name, format!("{} not offered in {}", lacks.join(", "), own.display()))
         .but(Outcome::Absent)
         .help(format!("{DELEGATE}; on a machine with cgroup v1 boot with systemd.unified_cgroup_hierarchy=1"))
+}
+
+/// The controller without which only `limits.io` cannot be enforced.
+fn io_controller(own: &Path, offered: &str) -> Finding {
+    let name = "io controller";
+    if offered.split_whitespace().any(|found| found == IO_CONTROLLER) {
+        return Finding::ok(Group::Limits, name, format!("{IO_CONTROLLER} in {}", own.display()));
+    }
+    let detail = format!("{IO_CONTROLLER} not offered in {}; only `limits.io` needs it", own.display());
+    Finding::ok(Group::Limits, name, detail).but(Outcome::Absent).help(IO_DELEGATE)
 }
 
 fn writable(own: &Path, refused: Option<&io::Error>) -> Finding {
@@ -115,6 +132,14 @@ mod tests {
     fn without_cgroup2_there_is_no_group() {
         assert_eq!(own_group("24 30 0:22 / /proc rw - proc proc rw\n", "0::/\n"), None);
         assert_eq!(own_group(MOUNTS, "4:memory:/x\n"), None);
+    }
+
+    #[test]
+    fn a_missing_io_controller_is_a_finding_of_its_own() {
+        let finding = io_controller(Path::new("/c"), "cpu memory pids");
+        assert_eq!(finding.outcome, Outcome::Absent);
+        assert_eq!(finding.detail, "io not offered in /c; only `limits.io` needs it");
+        assert_eq!(io_controller(Path::new("/c"), "cpu io memory pids").outcome, Outcome::Ok);
     }
 
     #[test]

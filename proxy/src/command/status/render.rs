@@ -96,11 +96,17 @@ fn tone(state: &str) -> Tone {
     }
 }
 
-/// What does not fit a column: missing walls and the last error.
+/// What does not fit a column: missing walls, usage and the last error.
 fn notes(server: &Server, paint: Paint) -> String {
     let mut text = String::new();
     if !server.walls_missing.is_empty() {
         text += &format!("  without: {}\n", server.walls_missing.join(", "));
+    }
+    if let Some(usage) = &server.usage {
+        text += &format!("  uses: {}\n", usage.amounts());
+        if let Some(reached) = usage.reached() {
+            text += &format!("  {} {reached}\n", paint.tone(Tone::Doubtful, "limits reached:"));
+        }
     }
     if let Some(error) = &server.last_error {
         text += &format!("  {} {}\n", paint.tone(Tone::Bad, "last error:"), printable(error, &[]));

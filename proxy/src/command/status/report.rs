@@ -1,5 +1,6 @@
 //! What `GET /status` answers, as far as the table shows it. A newer daemon may say more.
 
+use super::usage::Usage;
 use serde::Deserialize;
 
 /// The daemon.
@@ -58,4 +59,7 @@ pub struct Server {
     /// What went wrong last.
     #[serde(default)]
     pub last_error: Option<String>,
+    /// What it uses of its limits, where that is counted.
+    #[serde(default)]
+    pub usage: Option<Usage>,
 }

@@ -69,6 +69,32 @@ async fn a_read_in_the_hands_of_a_dying_server_is_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_is_over_its_memory_limit_says_so_to_its_caller_and_in_status() {
+    let fixture = Fixture::new(Legacy);
+    let hungry = script(move |mut wire| {
+        let inner = fixture.clone();
+        async move {
+            while let Some(message) = wire.read().await {
+                if message["method"] == "tools/call" {
+                    return Exit::OutOfMemory { limit_bytes: 512 << 20 };
+                }
+                inner.hear(&mut wire, message).await;
+            }
+            Exit::Status(0)
+        }
+    });
+    let bench = Bench::start(&[("files", hungry)]).await;
+    let call = json!({"name": "echo", "arguments": {}});
+    let answer = bench.ask("files", Legacy, "tools/call", call).await;
+    assert_eq!(answer["error"]["code"], OUTCOME_UNKNOWN, "{answer}");
+    let stopped = "server \"files\" was stopped: memory limit 512 MiB reached";
+    let told = format!("{stopped}; it had this tools/call in its hands, so its outcome is unknown");
+    assert_eq!(answer["error"]["message"], told);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.core.status().servers[0].last_error.as_deref(), Some(stopped));
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_two_calls_only_the_one_the_server_began_to_read_has_an_unknown_outcome() {
     let fixture = Fixture::new(Legacy);
     let inner = fixture.clone();
@@ -81,7 +107,7 @@ async fn of_two_calls_only_the_one_the_server_began_to_read_has_an_unknown_outco
                 if is_last {
                     // Reads nothing more, and dies.
                     tokio::time::sleep(Duration::from_secs(1)).await;
-                    return Exit::OutOfMemory;
+                    return Exit::OutOfMemory { limit_bytes: 64 << 20 };
                 }
             }
             Exit::Status(0)

@@ -141,7 +141,7 @@ async fn the_order_to_stop_ends_idle_connections_and_refuses_new_ones() {
 #[tokio::test]
 async fn the_operator_asks_for_the_status() {
     let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-    let router = crate::front::admin::router(|| serde_json::json!({"version": "x"}));
+    let router = crate::front::admin::router(async || serde_json::json!({"version": "x"}));
     tokio::spawn(accept::http(theirs, router, accept::Visitor::default(), CancellationToken::new()));
     let (mut reader, mut writer) = ours.into_split();
     writer.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();

@@ -2,10 +2,12 @@
 
 use super::socket::{Packet, Socket};
 use super::{Ask, LauncherError, Started, greet, read_view, refusal_in_words, unexpected};
-use crate::limits::{LAUNCHER_RECONNECT_WAIT_MAX, RESTART_WAIT_MIN};
-use crate::servers::spawn::{InForce, Leash, Process};
+use crate::limits::{LAUNCHER_RECONNECT_WAIT_MAX, RESTART_WAIT_MIN, USAGE_WAIT};
+use crate::servers::spawn::{InForce, Later, Leash, Process};
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{Event, Exit, InstanceId, Machine, Partition, Reply, Request, Spawned};
+use only1mcp_wire::{
+    Event, Exit, InstanceId, Machine, Partition, Reply, Request, ServerName, Spawned, Usage,
+};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 /// The task that owns the socket.
 pub(super) struct Link {
@@ -24,14 +27,21 @@ pub(super) struct Link {
     /// For leashes; weak, so that the task ends with the last [`Launcher`].
     pub(super) asks: mpsc::WeakSender<Ask>,
     pub(super) waiting: HashMap<u32, Waiting>,
-    pub(super) exits: HashMap<InstanceId, oneshot::Sender<Exit>>,
+    pub(super) running: HashMap<InstanceId, Running>,
     pub(super) last_id: u32,
 }
 
+/// A server that was started over this connection.
+pub(super) struct Running {
+    server: ServerName,
+    exit: oneshot::Sender<Exit>,
+}
+
 pub(super) enum Waiting {
-    Spawn(Started),
+    Spawn(ServerName, Started),
     View,
     Stop,
+    Usage(oneshot::Sender<Option<Usage>>),
 }
 
 impl Link {
@@ -44,7 +54,7 @@ impl Link {
             }
             // Whoever waits learns that there will be no answer; with the launcher all servers ended.
             self.waiting.clear();
-            self.exits.clear();
+            self.running.clear();
             let Some(again) = self.reconnect().await else { return };
             socket = again;
         }
@@ -97,10 +107,14 @@ impl Link {
             // Whoever wanted it has stopped waiting.
             Ask::Spawn(_, answer) if answer.is_closed() => Ok(()),
             Ask::Spawn(server, answer) => {
+                let waiting = Waiting::Spawn(server.clone(), answer);
                 let request = Request::Spawn { server, generation, partition: Partition::SHARED };
-                self.send(socket, &request, Waiting::Spawn(answer)).await
+                self.send(socket, &request, waiting).await
             }
             Ask::Stop(instance, grace) => self.send(socket, &stop(instance, grace), Waiting::Stop).await,
+            Ask::Usage(instance, answer) => {
+                self.send(socket, &Request::Usage { instance }, Waiting::Usage(answer)).await
+            }
         }
     }
 
@@ -118,8 +132,14 @@ impl Link {
     async fn take(&mut self, socket: &Socket, packet: Packet) -> Result<(), LauncherError> {
         match packet.message {
             FromLauncher::Event(Event::Exited { instance, exit }) => {
-                if let Some(waiting) = self.exits.remove(&instance) {
-                    let _ = waiting.send(exit);
+                if let Some(running) = self.running.remove(&instance) {
+                    let _ = running.exit.send(exit);
+                }
+                Ok(())
+            }
+            FromLauncher::Event(Event::LimitReached { instance, limit, times }) => {
+                if let Some(running) = self.running.get(&instance) {
+                    tracing::warn!(server = %running.server, %limit, times, "limit reached");
                 }
                 Ok(())
             }
@@ -148,6 +168,13 @@ impl Link {
             (None, reply) => Err(unexpected("nothing", &reply)),
             // UNKNOWN INSTANCE means that it has ended already.
             (Some(Waiting::Stop), _) => Ok(()),
+            (Some(Waiting::Usage(answer)), Reply::Usage(usage)) => {
+                let _ = answer.send(usage);
+                Ok(())
+            }
+            // It has ended since it was asked about.
+            (Some(Waiting::Usage(_)), Reply::Refused(_)) => Ok(()),
+            (Some(Waiting::Usage(_)), reply) => Err(unexpected("USAGE", &reply)),
             (Some(Waiting::View), Reply::Refused(refusal)) => {
                 tracing::warn!(reason = %refusal_in_words(&refusal), "no view");
                 Ok(())
@@ -156,16 +183,16 @@ impl Link {
                 self.publish.send_replace(Arc::new(read_view(reply, descriptors)?));
                 Ok(())
             }
-            (Some(Waiting::Spawn(answer)), Reply::Spawned(spawned)) => {
+            (Some(Waiting::Spawn(server, answer)), Reply::Spawned(spawned)) => {
                 let instance = spawned.instance;
-                let started = self.adopt(spawned, descriptors).map(Box::new);
+                let started = self.adopt(server, spawned, descriptors).map(Box::new);
                 // Nobody waits for it any more, or its pipes are of no use: it must not run on.
                 if started.is_err() || answer.send(started).is_err() {
                     return self.send(socket, &stop(instance, Duration::ZERO), Waiting::Stop).await;
                 }
                 Ok(())
             }
-            (Some(Waiting::Spawn(answer)), reply) => {
+            (Some(Waiting::Spawn(_, answer)), reply) => {
                 let _ = answer.send(Err(match reply {
                     Reply::Refused(refusal) => LauncherError::Refused(refusal),
                     other => unexpected("SPAWN", &other),
@@ -175,11 +202,16 @@ impl Link {
         }
     }
 
-    fn adopt(&mut self, spawned: Spawned, descriptors: Vec<OwnedFd>) -> Result<Process, LauncherError> {
+    fn adopt(
+        &mut self,
+        server: ServerName,
+        spawned: Spawned,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Process, LauncherError> {
         let [stdin, stdout, stderr, _pidfd] = <[OwnedFd; 4]>::try_from(descriptors)
             .map_err(|_| LauncherError::Protocol("a server comes with four descriptors".to_owned()))?;
         let (report, exit) = oneshot::channel();
-        self.exits.insert(spawned.instance, report);
+        self.running.insert(spawned.instance, Running { server, exit: report });
         let leash = Box::new(LauncherLeash { asks: self.asks.clone(), instance: spawned.instance });
         Ok(Process {
             stdin: Box::new(pipe::Sender::from_owned_fd(stdin)?),
@@ -197,7 +229,7 @@ fn stop(instance: InstanceId, grace: Duration) -> Request {
     Request::Stop { instance, grace_ms: grace_ms.min(only1mcp_wire::limits::STOP_GRACE_MS_MAX) }
 }
 
-/// Ends one server through the launcher.
+/// Asks the launcher about one server.
 struct LauncherLeash {
     asks: mpsc::WeakSender<Ask>,
     instance: InstanceId,
@@ -209,5 +241,13 @@ impl Leash for LauncherLeash {
         if let Err(TrySendError::Full(ask)) = asks.try_send(Ask::Stop(self.instance, grace)) {
             tokio::spawn(async move { asks.send(ask).await });
         }
+    }
+
+    fn usage(&self) -> Later<'_, Option<Usage>> {
+        Box::pin(async {
+            let (answer, answered) = oneshot::channel();
+            self.asks.upgrade()?.send(Ask::Usage(self.instance, answer)).await.ok()?;
+            timeout(USAGE_WAIT, answered).await.ok()?.ok()?
+        })
     }
 }

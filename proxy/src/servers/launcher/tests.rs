@@ -4,7 +4,7 @@ use super::*;
 use crate::servers::spawn::Spawner as _;
 use nix::fcntl::OFlag;
 use only1mcp_wire::enforced::Walls;
-use only1mcp_wire::{Enforced, Event, Exit, Mode, RefusalCode, Spawned, Step};
+use only1mcp_wire::{Decode as _, Enforced, Event, Exit, Mode, RefusalCode, Spawned, Step, Wall};
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -60,7 +60,12 @@ impl Script {
         let pair = || nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
         let ((read_in, stdin), (stdout, write_out), (stderr, _)) = (pair(), pair(), pair());
         let (pidfd, _) = pair();
-        let enforced = Enforced { mode: Mode::User, walls: Walls::default(), landlock_abi: 7 };
+        let enforced = Enforced {
+            mode: Mode::User,
+            walls: Walls::default(),
+            unasked: Walls::default(),
+            landlock_abi: 7,
+        };
         let spawned = Spawned { instance: InstanceId(instance), pid: 9, digest: [1; 32], enforced };
         let reply = FromLauncher::Reply(id, Reply::Spawned(spawned));
         self.say(reply, &[stdin, stdout, stderr, pidfd]).await;
@@ -141,6 +146,33 @@ async fn a_named_server_comes_with_working_pipes_and_its_end_is_reported() {
 }
 
 #[tokio::test]
+async fn what_a_server_uses_is_asked_for_and_a_reached_limit_ends_nothing() {
+    let place = Place::new("usage");
+    let mut listener = place.bind();
+    let script = tokio::spawn(async move {
+        let script = Script::accept(&mut listener).await;
+        script.greet(1).await;
+        let kept = script.spawn(3).await;
+        let reached = Event::LimitReached { instance: InstanceId(3), limit: Wall::ProcessLimit, times: 2 };
+        script.say(FromLauncher::Event(reached), &[]).await;
+        let (id, request) = script.hear().await;
+        assert_eq!(request, Request::Usage { instance: InstanceId(3) });
+        let usage = Usage::from_bytes(&[1; 88]).unwrap();
+        script.say(FromLauncher::Reply(id, Reply::Usage(Some(usage))), &[]).await;
+        let (id, _) = script.hear().await;
+        let refusal = Refusal { code: RefusalCode::UnknownInstance, step: None, errno: 0, wall: None };
+        script.say(FromLauncher::Reply(id, Reply::Refused(refusal)), &[]).await;
+        (script, kept)
+    });
+    let launcher = Launcher::connect(&place.socket()).await.unwrap();
+    let process = launcher.spawn(&name("files")).await.unwrap();
+    let usage = process.leash.usage().await.unwrap();
+    assert_eq!(usage.processes, u64::from_le_bytes([1; 8]));
+    assert_eq!(process.leash.usage().await, None, "it has ended meanwhile");
+    drop(script.await.unwrap());
+}
+
+#[tokio::test]
 async fn a_refusal_is_told_in_words() {
     let place = Place::new("refusal");
     let mut listener = place.bind();
@@ -212,7 +244,12 @@ async fn an_answer_to_nothing_or_too_few_descriptors_end_the_connection_or_the_s
         let script = Script::accept(&mut listener).await;
         script.greet(1).await;
         let (id, _) = script.hear().await;
-        let enforced = Enforced { mode: Mode::User, walls: Walls::default(), landlock_abi: 7 };
+        let enforced = Enforced {
+            mode: Mode::User,
+            walls: Walls::default(),
+            unasked: Walls::default(),
+            landlock_abi: 7,
+        };
         let spawned = Spawned { instance: InstanceId(4), pid: 9, digest: [1; 32], enforced };
         script.say(FromLauncher::Reply(id, Reply::Spawned(spawned)), &[memfd("x")]).await;
         let (_, stop) = script.hear().await;

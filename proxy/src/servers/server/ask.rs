@@ -1,6 +1,8 @@
 //! Asking a server: what happens to a request when the server dies, hangs, or is not there.
 
+use super::life::limit_reached;
 use super::{Answered, Ready, Server};
+use crate::limits::END_REPORT_WAIT;
 use crate::mcp::error::{INTERNAL_ERROR, OUTCOME_UNKNOWN, OVERLOADED, RpcError, TIMED_OUT};
 use crate::mcp::method::Method;
 use crate::mcp::request::Asked;
@@ -59,7 +61,7 @@ impl Server {
             match failure {
                 CallFailure::NotWritten => {}
                 CallFailure::Unanswered if repeats_left > 0 => repeats_left -= 1,
-                CallFailure::Unanswered => return Err(self.outcome_unknown(&connection, asked.method)),
+                CallFailure::Unanswered => return Err(self.outcome_unknown(&connection, asked.method).await),
                 CallFailure::TimedOut => return Err(self.timed_out(timeout)),
                 CallFailure::Overloaded => {
                     let message = format!("server \"{}\" has too many requests in its hands", self.name);
@@ -77,7 +79,13 @@ impl Server {
         RpcError::new(TIMED_OUT, format!("server \"{}\" did not answer within {timeout:?}", self.name))
     }
 
-    fn outcome_unknown(&self, connection: &Connection, method: &str) -> RpcError {
+    async fn outcome_unknown(&self, connection: &Connection, method: &str) -> RpcError {
+        // Its streams end a moment before the launcher says why.
+        let exit = connection.exit(END_REPORT_WAIT).await;
+        if let Some(stopped) = exit.and_then(|exit| limit_reached(&self.name, exit)) {
+            let message = format!("{stopped}; it had this {method} in its hands, so its outcome is unknown");
+            return RpcError::new(OUTCOME_UNKNOWN, message);
+        }
         let message = format!(
             "server \"{}\" ended while it had this {method} in its hands, so its outcome is unknown and it was \
              not repeated: {}",

@@ -7,7 +7,7 @@ use crate::limits::{
 };
 use crate::servers::connection::Connection;
 use crate::servers::era::{Greeting, cut, greet};
-use only1mcp_wire::Exit;
+use only1mcp_wire::{Exit, ServerName};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Server {
                 Greeting::Failed(reason) => reason,
             };
             drop(guard);
-            return Err(describe_end(&connection, &reason).await);
+            return Err(describe_end(&self.name, &connection, &reason).await);
         }
     }
 
@@ -93,7 +93,7 @@ impl Server {
         }
         self.state.send_replace(State::Restarting);
         self.restarts.fetch_add(1, Ordering::Relaxed);
-        let reason: Arc<str> = describe_end(&connection, connection.reason()).await.into();
+        let reason: Arc<str> = describe_end(&self.name, &connection, connection.reason()).await.into();
         tracing::warn!(server = %self.name, ?reason, "ended; starting it again");
         self.memory().last_error = Some(reason);
     }
@@ -123,15 +123,31 @@ impl Drop for CloseOnDrop {
     }
 }
 
+/// That it was stopped at a limit, if it was: for its clients and for `status`.
+pub(super) fn limit_reached(server: &ServerName, exit: Exit) -> Option<String> {
+    let Exit::OutOfMemory { limit_bytes } = exit else { return None };
+    Some(format!("server \"{server}\" was stopped: memory limit {} reached", in_units(limit_bytes)))
+}
+
+/// A size as people say it: whole in the largest unit that leaves no rest.
+fn in_units(bytes: u64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let whole = units.into_iter().find(|(_, shift)| bytes != 0 && bytes.trailing_zeros() >= *shift);
+    whole.map_or_else(|| format!("{bytes} bytes"), |(unit, shift)| format!("{} {unit}", bytes >> shift))
+}
+
 /// Why a process ended, how, and what it said last on its standard error.
-async fn describe_end(connection: &Connection, reason: &str) -> String {
+async fn describe_end(server: &ServerName, connection: &Connection, reason: &str) -> String {
     let exit = connection.exit(EXIT_REPORT_WAIT).await;
+    if let Some(stopped) = exit.and_then(|exit| limit_reached(server, exit)) {
+        return stopped;
+    }
     let mut text = cut(reason, REASON_BYTES_MAX).to_owned();
     match exit {
         Some(Exit::Status(status)) => text.push_str(&format!("; it ended with status {status}")),
         Some(Exit::Signal(signal)) => text.push_str(&format!("; it was ended by signal {signal}")),
-        Some(Exit::OutOfMemory) => text.push_str("; it was ended because it was over its memory limit"),
-        None => {}
+        // Told above, in words of its own: what the server says itself explains nothing then.
+        Some(Exit::OutOfMemory { .. }) | None => {}
     }
     let lines = connection.stderr_lines();
     if !lines.is_empty() {
@@ -139,4 +155,21 @@ async fn describe_end(connection: &Connection, reason: &str) -> String {
         text.push_str(&lines.join("\n  "));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_in_whole_units() {
+        let told = |limit_bytes| {
+            limit_reached(&ServerName::new("files").unwrap(), Exit::OutOfMemory { limit_bytes })
+        };
+        assert_eq!(told(512 << 20).unwrap(), "server \"files\" was stopped: memory limit 512 MiB reached");
+        assert_eq!(in_units(2 << 30), "2 GiB");
+        assert_eq!(in_units((1 << 30) + (1 << 20)), "1025 MiB");
+        assert_eq!(in_units(1_000_001), "1000001 bytes");
+        assert_eq!(limit_reached(&ServerName::new("files").unwrap(), Exit::Signal(9)), None);
+    }
 }
