@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use super::sockets::control;
 use super::tampering::pipe;
 use super::twins::{self, in_child};
-use super::{c_string, close, open, scratch, unlink};
+use super::{c_string, open, scratch, unlink};
 use crate::call;
 use crate::catalogue::{Attempt, BLANK, Control, Expected, Pace, Tried};
 use crate::probe::kernel::{self, Answer, address};
