@@ -1,6 +1,7 @@
 //! The attempts themselves, by what they attack; each file ends with its part of the catalogue.
 
 pub mod calls;
+pub mod common_ground;
 pub mod escalation;
 pub mod execution;
 pub mod files;

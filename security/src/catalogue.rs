@@ -222,6 +222,7 @@ pub fn all() -> impl Iterator<Item = &'static Attempt> {
         attempts::tables::ATTEMPTS,
         attempts::privileges::ATTEMPTS,
         attempts::leaks::ATTEMPTS,
+        attempts::common_ground::ATTEMPTS,
         attempts::tampering::ATTEMPTS,
         attempts::lookout::ATTEMPTS,
         attempts::lineage::ATTEMPTS,

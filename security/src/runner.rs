@@ -5,6 +5,7 @@
 //! [`trial`] asks it inside and judges the answer; [`table`] shows what came of it.
 
 pub mod canaries;
+pub mod common_ground;
 pub mod control;
 pub mod daemon;
 pub mod fault;

@@ -28,7 +28,7 @@ const USER_NAMESPACES_MAX: &str = "/proc/sys/user/max_user_namespaces";
 pub fn probe() -> nix::Result<()> {
     match clone3(clone::namespaces(), None)? {
         // Where AppArmor restricts user namespaces they can be made, and are then good for nothing.
-        Side::Child => process::end(sethostname(HOST_NAME).err().map_or(0, |errno| errno as i32)),
+        Side::Child => process::end(set_host_name().err().map_or(0, |errno| errno as i32)),
         Side::Parent(child) => match waitid(Id::PIDFd(child.pidfd.as_fd()), WaitPidFlag::WEXITED)? {
             WaitStatus::Exited(_, 0) => Ok(()),
             WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
@@ -118,12 +118,14 @@ pub fn set_identity() -> Result<(), Failure> {
     if !lacks(Weakness::NetworkNamespace) {
         network::loopback_up().at_subject(Step::Identity, "loopback")?;
     }
-    if !lacks(Weakness::UtsNamespace) {
-        sethostname(HOST_NAME).at_subject(Step::Identity, "host name")?;
-    }
+    set_host_name().at_subject(Step::Identity, "host name")?;
     if lacks(Weakness::CgroupNamespace) {
         return Ok(());
     }
     // The namespace of the clone has the launcher's cgroup as its root.
     unshare(CloneFlags::CLONE_NEWCGROUP).at_subject(Step::Identity, "cgroup namespace")
+}
+
+fn set_host_name() -> nix::Result<()> {
+    if lacks(Weakness::UtsNamespace) { Ok(()) } else { sethostname(HOST_NAME) }
 }

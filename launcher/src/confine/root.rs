@@ -103,20 +103,7 @@ impl NewRoot {
     /// right), and CPython, the JVM and Go ask the kernel directly for what they need. A full `/proc`
     /// with masks over it would be a list of what is forbidden instead of one of what is allowed.
     pub fn proc(&self) -> Result<(), Failure> {
-        let mount = || {
-            if lacks(Weakness::PidNamespace) {
-                return self.attach(
-                    &mount::copy_tree(open_source("/proc")?.as_fd())?,
-                    "/proc",
-                    BindKind::Directory,
-                );
-            }
-            let hidden = (c"hidepid", if lacks(Weakness::HiddenProcesses) { c"off" } else { c"invisible" });
-            let options = [hidden, (c"subset", c"pid")];
-            let options = if lacks(Weakness::SmallProc) { &options[..1] } else { &options[..] };
-            let tree = mount::new_filesystem(c"proc", options, DATA)?;
-            self.attach(&tree, "/proc", BindKind::Directory)
-        };
+        let mount = || self.attach(&proc_of_its_own()?, "/proc", BindKind::Directory);
         mount().at(Step::Proc)
     }
 
@@ -176,6 +163,16 @@ impl NewRoot {
         }
         Ok(directory)
     }
+}
+
+fn proc_of_its_own() -> nix::Result<OwnedFd> {
+    if lacks(Weakness::PidNamespace) {
+        return mount::copy_tree(open_source("/proc")?.as_fd());
+    }
+    let hidden = (c"hidepid", if lacks(Weakness::HiddenProcesses) { c"off" } else { c"invisible" });
+    let small = (c"subset", c"pid");
+    let options = if lacks(Weakness::SmallProc) { &[hidden][..] } else { &[hidden, small] };
+    mount::new_filesystem(c"proc", options, DATA)
 }
 
 /// Opens a path of the host as it is, through no symbolic link.

@@ -100,10 +100,11 @@ impl Filters {
         if isolation == Isolation::LandlockOnly {
             NEVER_WITHOUT_NAMESPACES.iter().for_each(|call| drop(rules.remove(call)));
         }
-        let refuse = match lacks(Weakness::DefaultAllow) {
-            false => SeccompAction::Errno(libc::EPERM.unsigned_abs()),
-            // The compiler takes no filter whose two answers are the same; this one lets through, too.
-            true => SeccompAction::Log,
+        // Logging lets through as allowing does; the library takes no filter with the same answer twice.
+        let refuse = if lacks(Weakness::DefaultAllow) {
+            SeccompAction::Log
+        } else {
+            SeccompAction::Errno(libc::EPERM.unsigned_abs())
         };
         let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, TargetArch::x86_64)?;
         Ok(Self { allowed: filter.try_into()?, absent: absent() })

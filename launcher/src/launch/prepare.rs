@@ -93,7 +93,7 @@ fn environment(plan: &ServerPlan, places: &Places<'_>, machine: &Machine) -> Res
     };
     let variables = plan.environment.iter();
     let own = variables.map(|variable| text(&format!("{}={}", variable.name, value(&variable.value)?)));
-    let inherited = std::env::vars().filter(|_| lacks(Weakness::InheritedEnvironment));
+    let inherited = lacks(Weakness::InheritedEnvironment).then(std::env::vars).into_iter().flatten();
     own.chain(inherited.map(|(name, value)| text(&format!("{name}={value}")))).collect()
 }
 

@@ -48,14 +48,14 @@ fn memory_calls(targets: &Targets) -> Tried {
     let local = [address_mut(&mut here).to_ne_bytes(), 16_i64.to_ne_bytes()].concat();
     let remote = [there.to_ne_bytes(), 16_i64.to_ne_bytes()].concat();
     let (local, remote) = (local.as_slice(), remote.as_slice());
-    let write_back = |answer: Answer| {
-        answer.and_then(|_| call!(libc::SYS_process_vm_writev, victim, local, 1, remote, 1, 0))
-    };
+    let nowhere = [0_i64.to_ne_bytes(), 16_i64.to_ne_bytes()].concat();
     let reading = call!(libc::SYS_process_vm_readv, victim, local, 1, remote, 1, 0);
     let writing = if reading.is_ok() {
-        write_back(reading)
+        call!(libc::SYS_process_vm_writev, victim, local, 1, remote, 1, 0)
     } else {
-        call!(libc::SYS_process_vm_writev, victim, local, 1, remote, 0, 0)
+        // There is nothing to write back. A bad address is the answer of a kernel that found the victim.
+        let answer = call!(libc::SYS_process_vm_writev, victim, local, 1, nowhere.as_slice(), 1, 0);
+        answer.or_else(|errno| if errno == Errno::EFAULT { Ok(0) } else { Err(errno) })
     };
     Ok(vec![Act::of("process_vm_readv(victim)", reading), Act::of("process_vm_writev(victim)", writing)])
 }
@@ -170,14 +170,18 @@ fn schedule_others(targets: &Targets) -> Tried {
 
 fn compare_and_reclaim(targets: &Targets) -> Tried {
     let victim = targets.number("victim")?;
-    let handle = call!(libc::SYS_pidfd_open, victim, 0).unwrap_or(-1);
+    let handle = call!(libc::SYS_pidfd_open, victim, 0);
+    let number = handle.unwrap_or(-1);
+    // Where the victim cannot be named, a bad descriptor is no sign that it could be reached.
+    let named = |name: &str, answer: Answer| match handle {
+        Err(errno) if answer == Err(Errno::EBADF) => Act::of(name, Err(errno)),
+        _ => Act::taken(name, answer),
+    };
+    let advice = call!(libc::SYS_process_madvise, number, 0, 0, libc::MADV_COLD, 0);
     Ok(vec![
         Act::of("kcmp(victim)", call!(libc::SYS_kcmp, victim, victim, 1, 0, 0)),
-        Act::taken(
-            "process_madvise(victim)",
-            call!(libc::SYS_process_madvise, handle, 0, 0, libc::MADV_COLD, 0),
-        ),
-        Act::taken("process_mrelease(victim)", call!(libc::SYS_process_mrelease, handle, 0)),
+        named("process_madvise(victim)", advice),
+        named("process_mrelease(victim)", call!(libc::SYS_process_mrelease, number, 0)),
     ])
 }
 
@@ -192,6 +196,14 @@ fn look_into_init(targets: &Targets) -> Tried {
     let memory = c_string(&format!("/proc/{init}/mem"))?;
     acts.push(Act::of("open /proc/INIT/mem", super::open(&memory, libc::O_RDWR)));
     Ok(acts)
+}
+
+/// `hidepid`: what may not be traced is not even seen.
+fn see_init(targets: &Targets) -> Tried {
+    let path = c_string(&format!("/proc/{}", targets.text("init").unwrap_or("1")))?;
+    let mut status = [0_u8; 256];
+    let seen = call!(libc::SYS_newfstatat, libc::AT_FDCWD, &*path, status.as_mut_slice(), 0);
+    Ok(vec![Act::of("stat /proc/INIT", seen)])
 }
 
 const NOT_THERE: Expected = Expected::all("ENOENT");
@@ -351,6 +363,19 @@ pub const ATTEMPTS: &[Attempt] = &[
         twin: "read its own /proc/self/status",
         reference: "pid_namespaces(7)",
         run: look_into_init,
+        twin_run: twins::read_own_status,
+        ..BLANK
+    },
+    Attempt {
+        id: "P20.seen",
+        what: "see PID 1 of its own sandbox in /proc",
+        wall: "hidden in /proc",
+        minimal: Some(Expected::all("allowed")),
+        user: NOT_THERE,
+        root: NOT_THERE,
+        twin: "read its own /proc/self/status",
+        reference: "proc(5), hidepid",
+        run: see_init,
         twin_run: twins::read_own_status,
         ..BLANK
     },

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::common_ground::{self, Segment};
 use super::fault::{Context, Fault};
 use super::machine::{self, Person, Programs};
 use super::surroundings::{Knocker, Litter};
@@ -44,6 +45,7 @@ pub struct Canaries {
     udp: SocketAddr,
     host: Option<Ipv4Addr>,
     abstract_name: String,
+    segment: Option<Segment>,
     victim: Option<Victim>,
     knocker: Knocker,
     litter: Litter,
@@ -98,10 +100,12 @@ impl Canaries {
             udp,
             host: host_address(),
             abstract_name,
+            segment: Segment::new(),
             victim: None,
             knocker: Knocker::start()?,
             litter,
         };
+        common_ground::plant_key();
         canaries.refill(person)?;
         Ok(canaries)
     }
@@ -147,6 +151,8 @@ impl Canaries {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It may outlive us, with nobody to talk to.
+            .stderr(Stdio::null())
             .spawn()
             .doing(|| "start the victim".to_owned())?;
         let silent = || Fault::Program("the victim does not say where its secret lies".to_owned());
@@ -183,6 +189,9 @@ impl Canaries {
         targets.set("abstract", self.abstract_name.clone());
         targets.set("variable", VARIABLE);
         targets.set("hostname", machine::host_name()?);
+        if let Some(segment) = &self.segment {
+            targets.set("segment", segment.number().to_string());
+        }
         if let Some(victim) = &self.victim {
             targets.set("victim", victim.child.id().to_string());
             targets.set("victim_group", victim.child.id().to_string());

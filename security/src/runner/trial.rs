@@ -57,6 +57,8 @@ pub struct Row {
 /// What came of one attack inside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attack {
+    /// How many acts it is.
+    pub acts: usize,
     /// All answers in words.
     pub answers: String,
     /// What is not as it must be.

@@ -47,7 +47,7 @@ pub struct Evidence {
     granted: Vec<String>,
     /// Some act must be stopped; else nothing is claimed that could be left unproven.
     claimed: bool,
-    weighed: bool,
+    acts: usize,
     open: bool,
     otherwise: bool,
     untried: Vec<String>,
@@ -80,7 +80,7 @@ impl Evidence {
     pub fn weigh(&mut self, act: &Act, expected: &str) {
         let answer = act.answer();
         let is_granted = self.granted.contains(&act.act);
-        self.weighed = true;
+        self.acts += 1;
         self.claimed |= expected != "allowed" || is_granted;
         if answer == expected {
             self.open |= act.outcome == Outcome::Allowed && !is_granted;
@@ -101,7 +101,7 @@ impl Evidence {
     pub fn verdict(&self) -> Verdict {
         let found = [
             (!self.through.is_empty(), Verdict::Through),
-            (!self.untried.is_empty() && (self.claimed || !self.weighed), Verdict::Untried),
+            (!self.untried.is_empty() && (self.claimed || self.acts == 0), Verdict::Untried),
             (self.open, Verdict::Open),
             (!self.granted.is_empty(), Verdict::Granted),
             (self.otherwise, Verdict::HeldOtherwise),
@@ -112,7 +112,13 @@ impl Evidence {
     /// The same without a verdict.
     #[must_use]
     pub fn into_attack(self, answers: String) -> Attack {
-        Attack { answers, failures: self.failures, open: self.through, untried: self.untried }
+        Attack {
+            acts: self.acts,
+            answers,
+            failures: self.failures,
+            open: self.through,
+            untried: self.untried,
+        }
     }
 
     /// What is not as it must be, in words.

@@ -1,6 +1,6 @@
 //! A daemon whose launcher lacks something: built once, told by a file beside it what, and attacked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,11 @@ use only1mcp_escape::catalogue::{self, Attempt, Mode, Pace};
 use only1mcp_escape::runner::canaries::Canaries;
 use only1mcp_escape::runner::daemon::Daemon;
 use only1mcp_escape::runner::machine::{Person, Programs};
-use only1mcp_escape::runner::trial::{Attack, Trial};
+use only1mcp_escape::runner::relay::Relay;
+use only1mcp_escape::runner::trial::{Attack, Call, Trial};
 
-use crate::{BASE, PROFILES, SERVER, proc};
+use crate::mistakes::NOTHING_STARTS;
+use crate::{BASE, OTHER, PROFILES, SERVER, proc};
 
 /// All programs of a daemon but the launcher.
 const OTHERS: [&str; 5] =
@@ -28,10 +30,12 @@ const FILE: &str = "weakened";
 static NEXT_PERSON: AtomicU32 = AtomicU32::new(45_700);
 /// Attempts that try thousands of numbers; the walls they ask about are asked about by quicker ones, too.
 const SLOW: [&str; 2] = ["K01", "P05"];
-/// How long a server may take to be there. One whose launch fails is tried again and again until then.
-const START_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long the servers may take to be there.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the log is asked whether that will never be.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the kernel may take to end the servers of a launcher that was killed.
-const ORPHAN_TIMEOUT: Duration = Duration::from_secs(2);
+const ORPHAN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What came of attacking a weakened daemon.
 #[derive(Debug)]
@@ -43,8 +47,10 @@ pub enum Found {
 }
 
 /// All answers of one run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Answers {
+    /// The Landlock ABI in force.
+    pub landlock_abi: u8,
     /// What came of each attack.
     pub attacks: BTreeMap<&'static str, Attack>,
     /// Attempts whose legitimate neighbour fails, and why.
@@ -53,24 +59,31 @@ pub struct Answers {
     pub facts: Vec<String>,
 }
 
-impl Answers {
-    /// All that is not as it must be: attempts by their number, facts by their name.
-    pub fn red(&self) -> Vec<String> {
-        let attacks = self.attacks.iter().filter(|(_, attack)| !attack.failures.is_empty());
-        let mut red: Vec<String> = attacks.map(|(id, _)| (*id).to_owned()).collect();
-        red.extend(self.twins.keys().map(|id| format!("{id} twin")));
-        red.extend(self.facts.iter().cloned());
-        red
+impl Found {
+    /// The answers, if there was anybody to ask.
+    pub const fn answers(&self) -> Option<&Answers> {
+        match self {
+            Self::Nothing => None,
+            Self::Answers(answers) => Some(answers),
+        }
     }
-}
 
-/// How much is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// The attacks alone.
-    Attacks,
-    /// The attacks, their twins, and the facts of /proc.
-    Everything,
+    /// The attempts that are not answered as they must be, and those whose twin fails.
+    pub fn red_attempts(&self) -> impl Iterator<Item = String> {
+        self.answers().into_iter().flat_map(|answers| {
+            let attacks = answers.attacks.iter().filter(|(_, attack)| !attack.failures.is_empty());
+            let attacks = attacks.map(|(id, _)| (*id).to_owned());
+            attacks.chain(answers.twins.keys().map(|id| format!("twin of {id}")))
+        })
+    }
+
+    /// All that is not as it must be: attempts by their number, facts by their name.
+    pub fn red(&self) -> BTreeSet<String> {
+        let facts = self.answers().into_iter().flat_map(|answers| answers.facts.iter());
+        let facts = facts.map(|fact| fact.split(": said and enforced").next().unwrap_or(fact).to_owned());
+        let nothing = matches!(self, Self::Nothing).then(|| NOTHING_STARTS.to_owned());
+        self.red_attempts().chain(facts).chain(nothing).collect()
+    }
 }
 
 /// The attempts that are made.
@@ -98,55 +111,72 @@ pub fn launcher() -> &'static Path {
     })
 }
 
-/// Attacks a daemon whose launcher lacks all of `lacking`.
-pub fn attack(lacking: &[&str], mode: Mode, depth: Depth) -> Found {
+/// Everything the launcher can lack: it says so when it is told to lack what it does not know.
+pub fn known() -> BTreeSet<String> {
+    let (daemon, _canaries) = start(&["something nobody knows"], Mode::User);
+    let deadline = Instant::now() + START_TIMEOUT;
+    let mut names = BTreeSet::new();
+    while names.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+        let log = daemon.log();
+        let said = log.lines().find_map(|line| line.split_once("known weaknesses: "));
+        names.extend(said.into_iter().flat_map(|(_, names)| names.split("; ")).map(str::to_owned));
+    }
+    daemon.end().unwrap();
+    names
+}
+
+fn start(lacking: &[&str], mode: Mode) -> (Daemon, Canaries) {
     let person = if mode == Mode::Root { Person::root().unwrap() } else { a_person() };
-    let shipped = Programs::of(shipped());
-    let mut canaries = Canaries::new(Path::new(BASE), mode, &person, &shipped).unwrap();
+    let canaries = Canaries::new(Path::new(BASE), mode, &person, &Programs::of(shipped())).unwrap();
     let programs = Programs::of(gather(&canaries.base.join("programs"), lacking));
-    let mut daemon = Daemon::start(mode, &person, &canaries, &PROFILES, &programs).unwrap();
-    let found = match daemon.relay_within(&PROFILES, START_TIMEOUT) {
-        Ok(mut relay) => {
+    (Daemon::start(mode, &person, &canaries, &PROFILES, &programs).unwrap(), canaries)
+}
+
+/// Attacks a daemon whose launcher lacks all of `lacking`.
+pub fn attack(lacking: &[&str], mode: Mode) -> Found {
+    let (mut daemon, mut canaries) = start(lacking, mode);
+    let found = match relay(&mut daemon, lacking) {
+        None => Found::Nothing,
+        Some(mut relay) => {
             let mut call = |tool: &str, arguments: &_| relay.call(&format!("{SERVER}__{tool}"), arguments);
-            Found::Answers(ask(&daemon, &mut canaries, &mut call, lacking, depth))
-        }
-        Err(fault) => {
-            let fault = fault.to_string();
-            assert!(fault.contains("cannot start server"), "without {lacking:?}: {fault}");
-            Found::Nothing
+            Found::Answers(ask(&daemon, &mut canaries, &mut call, lacking))
         }
     };
     daemon.end().unwrap();
     found
 }
 
-fn ask(
-    daemon: &Daemon,
-    canaries: &mut Canaries,
-    call: &mut dyn FnMut(&str, &serde_json::Value) -> Result<serde_json::Value, String>,
-    lacking: &[&str],
-    depth: Depth,
-) -> Answers {
-    let mut subject = daemon.subject(SERVER, PROFILES[1]).unwrap();
+/// A client of the daemon, once all servers are there; `None` if the launcher cannot start one.
+fn relay(daemon: &mut Daemon, lacking: &[&str]) -> Option<Relay> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        match daemon.relay_within(&PROFILES, LOOK_INTERVAL) {
+            Ok(relay) => return Some(relay),
+            Err(_) if daemon.log().contains("cannot start server") => return None,
+            Err(fault) => assert!(Instant::now() < deadline, "without {lacking:?}: {fault}"),
+        }
+    }
+}
+
+fn ask(daemon: &Daemon, canaries: &mut Canaries, call: Call<'_>, lacking: &[&str]) -> Answers {
+    let mut subject = daemon.subject(SERVER, OTHER).unwrap();
     if lacking.contains(&"mount namespace") {
         // Then nothing is called /state, and the server's directory has its real name.
         subject.targets.set("scratch", daemon.server_state(SERVER).unwrap().to_string_lossy());
     }
+    let landlock_abi = subject.landlock_abi;
     let shipped = Programs::of(shipped());
     let mut trial = Trial::of(subject, canaries, call, &shipped).unwrap();
-    let mut answers = Answers::default();
+    let (mut attacks, mut twins) = (BTreeMap::new(), BTreeMap::new());
     for attempt in attempts() {
-        answers.attacks.insert(attempt.id, trial.attack(attempt).unwrap());
-        if depth == Depth::Everything {
-            answers.twins.extend(trial.twin(attempt).map(|failure| (attempt.id, failure)));
-        }
+        attacks.insert(attempt.id, trial.attack(attempt).unwrap());
+        twins.extend(trial.twin(attempt).map(|failure| (attempt.id, failure)));
     }
-    answers.facts.extend(trial.finish());
-    if depth == Depth::Everything {
-        answers.facts.extend(proc::disagreements(daemon, SERVER));
-        answers.facts.extend(outlives_launcher(daemon));
-    }
-    answers
+    let mut facts = trial.finish();
+    facts.extend(proc::disagreements(daemon, SERVER));
+    facts.extend(outlives_launcher(daemon));
+    Answers { landlock_abi, attacks, twins, facts }
 }
 
 /// Kills the launcher while the proxy, which would notice, stands still: does the server die with it?
@@ -157,12 +187,19 @@ fn outlives_launcher(daemon: &Daemon) -> Option<String> {
     kill(proxy, Signal::SIGSTOP).unwrap();
     kill(pid(daemon.process("only1mcp-launcher").unwrap()), Signal::SIGKILL).unwrap();
     let deadline = Instant::now() + ORPHAN_TIMEOUT;
-    while kill(server, None).is_ok() && Instant::now() < deadline {
+    while lives(server) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let outlived = kill(server, Signal::SIGKILL).is_ok();
+    let outlived = lives(server);
+    let _ = kill(server, Signal::SIGKILL);
     kill(proxy, Signal::SIGCONT).unwrap();
     outlived.then(|| "the server outlives its launcher".to_owned())
+}
+
+/// Whether a process runs. One that has ended and that nobody has asked about yet does not.
+fn lives(process: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 fn a_person() -> Person {

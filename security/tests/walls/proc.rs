@@ -36,6 +36,7 @@ pub fn disagreements(daemon: &Daemon, server: &str) -> Vec<String> {
     check(&mut found, "memory limit", walls.contains("memory limit") == cgroup_file(process, "memory.max"));
     check(&mut found, "process limit", walls.contains("process limit") == cgroup_file(process, "pids.max"));
     check(&mut found, "cpu limit", walls.contains("cpu limit") == cgroup_file(process, "cpu.max"));
+    check(&mut found, "own session", session_of(init) == Some(init));
     let missing = names(&status, "walls_missing");
     check(&mut found, "no wall both stands and is missing", walls.is_disjoint(&missing));
     check(&mut found, "all 17 walls are named", walls.len() + missing.len() == 17);
@@ -60,6 +61,11 @@ fn names(status: &Value, key: &str) -> BTreeSet<String> {
 fn child_of(init: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()
+}
+
+fn session_of(process: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
 }
 
 fn namespace_differs(process: u32, link: &str) -> bool {
