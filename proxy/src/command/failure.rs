@@ -2,7 +2,7 @@
 
 use super::exit_code::Exit;
 use super::paint::Paint;
-use crate::printable::printable;
+use only1mcp_policy::printable::printable;
 use std::fmt;
 use std::io::Write;
 
