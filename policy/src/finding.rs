@@ -1,7 +1,7 @@
 //! Findings: what is wrong with a document, where, and what to do about it.
 
-use crate::document::hidden;
 use crate::limits::FINDINGS_MAX;
+use crate::printable::printable;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -97,7 +97,8 @@ impl Findings {
 
     fn add(&mut self, severity: Severity, place: &Place, message: String, help: String) {
         let Place { file, line, column } = place;
-        let (file, message, help) = (visible(file), visible(&message), visible(&help));
+        // All three quote what others wrote.
+        let [file, message, help] = [file.as_ref(), &message, &help].map(|text| printable(text, &[]));
         self.keep(Finding { severity, file, line: *line, column: *column, message, help });
     }
 
@@ -155,17 +156,6 @@ impl Findings {
     }
 }
 
-/// A text as it may be printed: what a document wrote as an escape (`"\\e[2J"`) must not come out as the character
-/// itself, to steer the terminal, forge another finding or turn the direction of text.
-pub(crate) fn visible(text: &str) -> String {
-    let unseen = |c: char| c.is_control() || hidden(c).is_some();
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if unseen(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
-}
-
 impl Finding {
     fn write(&self, out: &mut String) {
         let kind = match self.severity {
@@ -214,7 +204,7 @@ mod tests {
         findings.error(&place, "no key `\u{1b}[2J\nerror: b.yaml:1:1: \u{202e}x\u{9b}`", "tab\there");
         assert_eq!(
             findings.to_text(),
-            "error: a.yaml:1:1: no key `\\u{1b}[2J\\nerror: b.yaml:1:1: \\u{202e}x\\u{9b}`\nhelp: tab\\there\n"
+            "error: a.yaml:1:1: no key `\\u{1b}[2J\\u{a}error: b.yaml:1:1: \\u{202e}x\\u{9b}`\nhelp: tab\\u{9}here\n"
         );
     }
 

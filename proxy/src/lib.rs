@@ -13,6 +13,5 @@ mod kernel;
 pub mod limits;
 pub mod lock;
 pub mod mcp;
-pub mod printable;
 pub mod serve;
 pub mod servers;

@@ -108,10 +108,8 @@ fn refuse_features(file: &str, text: &str, findings: &mut Findings) {
                 &format!("`{value}` without quotes, true or false in YAML 1.1 and text in YAML 1.2, is"),
                 "write true or false, or put the text in quotes",
             ),
-            Event::Scalar(value, ScalarStyle::Plain, ..) if is_odd_number(value) => refuse(
-                &format!(
-                    "`{value}` without quotes, a number to some readers of YAML and a text to others, is"
-                ),
+            Event::Scalar(value, ScalarStyle::Plain, ..) if is_of_another_base(value) => refuse(
+                &format!("`{value}`, a number whose base not every reader knows, is"),
                 "write the number with decimal digits, or put the text in quotes",
             ),
             Event::Scalar(value, ScalarStyle::Plain, ..) if value.starts_with('?') => refuse(
@@ -145,13 +143,18 @@ fn refuse_properties(event: &Event<'_>, refuse: &mut impl FnMut(&str, &str)) {
     }
 }
 
-fn is_old_boolean(text: &str) -> bool {
-    OLD_BOOLEANS.iter().any(|word| text.eq_ignore_ascii_case(word))
+/// `0x1f`, `0o17`, `0b11`: numbers to some readers, texts to others.
+fn is_of_another_base(value: &str) -> bool {
+    let digits = value.trim_start_matches(['+', '-']);
+    let bases = [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)];
+    bases.iter().any(|(prefix, base)| {
+        let rest = digits.strip_prefix(prefix).unwrap_or_default();
+        !rest.is_empty() && rest.chars().all(|digit| digit == '_' || digit.is_digit(*base))
+    })
 }
 
-fn is_odd_number(text: &str) -> bool {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    ["0X", "0O", "0B"].iter().any(|base| digits.starts_with(base))
+fn is_old_boolean(text: &str) -> bool {
+    OLD_BOOLEANS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 fn small(number: impl TryInto<u32>) -> u32 {

@@ -1,7 +1,7 @@
 //! An explanation in plain words.
 
 use super::Explanation;
-use crate::finding::visible;
+use crate::printable::printable;
 use std::fmt::Write as _;
 
 /// So many names fit on a line of a terminal.
@@ -106,8 +106,8 @@ struct Text(String);
 
 impl Text {
     fn line(&mut self, line: &str) {
-        // A policy must not forge a line of its own explanation.
-        let _ = writeln!(self.0, "{}", visible(line.trim_end()));
+        // Paths, arguments and names are others' words: none may forge a line of the explanation.
+        let _ = writeln!(self.0, "{}", printable(line.trim_end(), &[]));
     }
 
     fn heading(&mut self, heading: &str) {

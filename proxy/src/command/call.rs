@@ -6,7 +6,7 @@ use super::directories::Directories;
 use super::exit_code::Exit;
 use super::failure::Failure;
 use super::relay::{Conversation, Outcome};
-use crate::printable::printable;
+use only1mcp_policy::printable::printable;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 

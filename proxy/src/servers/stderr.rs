@@ -1,8 +1,8 @@
 //! The last lines of a server's standard error, made safe to show.
 
 use crate::limits::{STDERR_LINE_BYTES, STDERR_LINES};
-use crate::printable::printable;
 use crate::servers::spawn::Reading;
+use only1mcp_policy::printable::printable;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use tokio::io::AsyncReadExt as _;

@@ -2,7 +2,7 @@
 
 use super::report::{Report, Server};
 use crate::command::paint::{Paint, Tone};
-use crate::printable::printable;
+use only1mcp_policy::printable::printable;
 
 const HEADINGS: [&str; 8] = ["SERVER", "STATE", "PROTOCOL", "PID", "TOOLS", "CALLS", "RESTARTS", "WALLS"];
 /// Columns of numbers are flush right.

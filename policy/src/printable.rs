@@ -1,4 +1,5 @@
-//! Others' words, made safe to show: what a server says must neither steer a terminal nor forge a line of a log.
+//! Others' words, made safe to show: what a document or a server says must neither steer a terminal nor forge a
+//! line of a log.
 
 /// The text with everything that steers a terminal or turns its reading order written as an escape; `kept` stays.
 #[must_use]
