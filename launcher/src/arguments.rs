@@ -1,4 +1,4 @@
-//! The command line, read by hand: seven flags do not need a parser in a program with power.
+//! The command line, read by hand: nine flags do not need a parser in a program with power.
 
 use crate::pool::Pool;
 use only1mcp_wire::Mode;
@@ -8,7 +8,8 @@ use thiserror::Error;
 
 /// One line on how to call this program.
 pub const USAGE: &str = "usage: only1mcp-launcher --mode user|root|system --config PATH|builtin --state-dir DIR \
-                         --program-dir DIR [--runtime-dir DIR] [--allow-degraded] [--pool FIRST:COUNT]";
+                         --program-dir DIR [--runtime-dir DIR] [--allow-degraded] [--pool FIRST:COUNT] \
+                         [--probe SERVER --canary DIR]";
 
 /// What the launcher was told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,18 @@ pub struct Arguments {
     pub degraded: Degraded,
     /// The uids of root and system mode.
     pub pool: Pool,
+    /// For `policy test`: start nothing but the probe.
+    pub probe: Option<Probe>,
+}
+
+/// The probe in the place of one server, under that server's policy; no other server is started. Only who starts
+/// the launcher can ask for it, and never in system mode: neither a message nor a document has a word for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The server's name.
+    pub server: OsString,
+    /// The directory of canaries, visible inside.
+    pub canary: PathBuf,
 }
 
 /// What to do on a machine without user namespaces.
@@ -53,6 +66,9 @@ pub enum ArgumentError {
     /// A flag without a default.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// A flag that is not for this mode, or not without another.
+    #[error("{0}")]
+    Unfit(&'static str),
 }
 
 /// Reads the arguments, the program's name not among them.
@@ -62,7 +78,7 @@ pub enum ArgumentError {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, ArgumentError> {
     let mut arguments = arguments.into_iter();
     let (mut mode, mut config, mut state, mut programs) = (None, None, None, None);
-    let mut runtime = None;
+    let (mut runtime, mut probe, mut canary) = (None, None, None);
     let (mut degraded, mut pool) = (Degraded::Refuse, Pool::default());
     while let Some(argument) = arguments.next() {
         let mut value = |flag| arguments.next().ok_or(ArgumentError::NoValue(flag));
@@ -73,19 +89,38 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments,
             Some("--runtime-dir") => runtime = Some(PathBuf::from(value("--runtime-dir")?)),
             Some("--program-dir") => programs = Some(PathBuf::from(value("--program-dir")?)),
             Some("--pool") => pool = read("--pool", value("--pool")?, pool_named)?,
+            Some("--probe") => probe = Some(value("--probe")?),
+            Some("--canary") => canary = Some(PathBuf::from(value("--canary")?)),
             Some("--allow-degraded") => degraded = Degraded::Allow,
             _ => return Err(ArgumentError::Unknown(argument)),
         }
     }
+    let mode = mode.ok_or(ArgumentError::Missing("--mode"))?;
     Ok(Arguments {
-        mode: mode.ok_or(ArgumentError::Missing("--mode"))?,
+        mode,
         config: config.ok_or(ArgumentError::Missing("--config"))?,
         state_directory: state.ok_or(ArgumentError::Missing("--state-dir"))?,
         runtime_directory: runtime,
         program_directory: programs.ok_or(ArgumentError::Missing("--program-dir"))?,
         degraded,
         pool,
+        probe: read_probe(mode, probe, canary)?,
     })
+}
+
+fn read_probe(
+    mode: Mode,
+    server: Option<OsString>,
+    canary: Option<PathBuf>,
+) -> Result<Option<Probe>, ArgumentError> {
+    match (server, canary) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) if mode == Mode::System => {
+            Err(ArgumentError::Unfit("--probe is not for system mode"))
+        }
+        (Some(server), Some(canary)) => Ok(Some(Probe { server, canary })),
+        _ => Err(ArgumentError::Unfit("--probe and --canary belong together")),
+    }
 }
 
 fn read<T>(
@@ -123,6 +158,17 @@ mod tests {
         assert_eq!((arguments.mode, arguments.degraded), (Mode::User, Degraded::Allow));
         assert_eq!(arguments.runtime_directory, Some("/r".into()));
         assert_eq!(arguments.pool, Pool::new(5000, 20).unwrap());
+    }
+
+    #[test]
+    fn the_probe_is_never_started_in_system_mode_nor_without_canaries() {
+        let probe = [&GOOD[..], &["--probe", "files", "--canary", "/c"]].concat();
+        let expected = Probe { server: "files".into(), canary: "/c".into() };
+        assert_eq!(parsed(&probe).unwrap().probe, Some(expected));
+        assert!(matches!(parsed(&probe[..10]), Err(ArgumentError::Unfit(_))));
+        let system: Vec<&str> =
+            probe.iter().map(|word| if *word == "user" { "system" } else { word }).collect();
+        assert!(matches!(parsed(&system), Err(ArgumentError::Unfit(_))));
     }
 
     #[test]

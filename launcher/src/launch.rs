@@ -18,9 +18,10 @@ use crate::confine::root::NewRoot;
 use crate::confine::session::Descriptors;
 use crate::confine::{landlock, namespaces, privileges, resources, session};
 use crate::instances::Process;
-use crate::kernel::clone::{NAMESPACES, Side, clone3};
+use crate::kernel::clone::{self, Side, clone3};
 use crate::kernel::{descriptors, process};
 use crate::machine::{Isolation, Machine};
+use crate::weakened::{Weakness, lacks};
 use failure::{At, Failure};
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, umask};
@@ -39,7 +40,7 @@ pub fn launch(order: &Order<'_>, machine: &mut Machine) -> Result<(Process, Laun
     let (streams, servers) = progress::streams(ready.identity)?;
     let (line, childs) = progress::line()?;
     let cgroup = machine.cgroup(&order.plan.name, &order.plan.limits)?;
-    let namespaces = if ready.isolation == Isolation::Namespaces { NAMESPACES } else { 0 };
+    let namespaces = if ready.isolation == Isolation::Namespaces { clone::namespaces() } else { 0 };
     let cloned = clone3(namespaces, cgroup.as_ref().map(AsFd::as_fd)).at(Step::Clone);
     match cloned.inspect_err(|_| give_back(cgroup.as_ref()))? {
         Side::Parent(child) => {
@@ -74,12 +75,28 @@ fn carry_out(ready: &Ready<'_>, given: &Descriptors<'_>) -> ! {
 
 /// Every wall, from the outermost to the innermost, then the server. Runs alone in the child.
 fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
-    let plan = ready.plan;
     namespaces::wait_for_identity()?;
     namespaces::become_user(ready.groups)?;
     namespaces::tie_to_launcher()?;
     namespaces::forbid_nested()?;
+    change_root(ready)?;
+    namespaces::set_identity()?;
+    resources::limit(&ready.plan.limits)?;
+    privileges::drop_all()?;
+    session::start()?;
+    session::enter(&ready.working_directory)?;
+    session::close_all_else()?;
+    landlock::enforce(ready.landlock_abi, &ready.rules, Network::OfItsOwn)?;
+    ready.filters.install()?;
+    execve(&ready.program, &ready.arguments, &ready.environment).at(Step::ExecInit)
+}
 
+/// Builds a root in which nothing is but what the plan names, and enters it.
+fn change_root(ready: &Ready<'_>) -> Result<(), Failure> {
+    if lacks(Weakness::MountNamespace) {
+        return session::make_scratch(&ready.state.source);
+    }
+    let plan = ready.plan;
     umask(Mode::empty());
     let root = NewRoot::mount()?;
     // Before the binds: a grant may lie below `/tmp`.
@@ -90,17 +107,7 @@ fn confine(ready: &Ready<'_>) -> Result<Infallible, Failure> {
     root.bind(&ready.state)?;
     plan.files.iter().try_for_each(|file| root.file(file))?;
     plan.links.iter().try_for_each(|link| root.link(link))?;
-    root.enter()?;
-
-    namespaces::set_identity()?;
-    resources::limit(&plan.limits)?;
-    privileges::drop_all()?;
-    session::start()?;
-    session::enter(&ready.working_directory)?;
-    session::close_all_else()?;
-    landlock::enforce(ready.landlock_abi, &ready.rules, Network::OfItsOwn)?;
-    ready.filters.install()?;
-    execve(&ready.program, &ready.arguments, &ready.environment).at(Step::ExecInit)
+    root.enter()
 }
 
 /// What is left of the walls in minimal mode, in the same order.

@@ -3,7 +3,7 @@
 //! One thread, no network, no parser of anything a person wrote. The story "launch one server" is
 //! [`launch`]; the conversation with the proxy is [`daemon`]. Reading order: [`arguments`], [`start`],
 //! [`pool`], [`configuration`], [`watch`], [`daemon`], [`peer`], [`requests`], [`instances`], [`launch`],
-//! [`confine`], [`state`], [`credentials`], [`cgroup`], [`kernel`].
+//! [`confine`], [`state`], [`credentials`], [`cgroup`], [`kernel`]; and [`weakened`], for tests.
 
 mod arguments;
 mod cgroup;
@@ -23,6 +23,7 @@ mod requests;
 mod start;
 mod state;
 mod watch;
+mod weakened;
 
 use std::process::ExitCode;
 

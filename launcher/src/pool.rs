@@ -5,6 +5,7 @@
 
 use crate::kernel::credentials::{Capability, limit_bounding_set, limit_capabilities};
 use crate::kernel::process;
+use crate::weakened::{Weakness, lacks};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
@@ -90,7 +91,9 @@ impl Pool {
         }
         self.enter_namespace()?;
         let (uid, gid) = (Uid::from_raw(self.first), Gid::from_raw(self.first));
-        setgroups(&[]).map_err(at("setgroups"))?;
+        if !lacks(Weakness::SupplementaryGroups) {
+            setgroups(&[]).map_err(at("setgroups"))?;
+        }
         setresgid(gid, gid, gid).map_err(at("setresgid"))?;
         setresuid(uid, uid, uid).map_err(at("setresuid"))?;
         limit_bounding_set(&KEPT).map_err(at("bounding set"))?;

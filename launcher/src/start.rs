@@ -84,6 +84,8 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     let kernel = |what| move |errno| StartError::Kernel(what, errno);
     let supervisor = getppid();
     let listener = sanitise()?;
+    #[cfg(feature = "weakened")]
+    crate::weakened::begin().map_err(|error| StartError::File("the file of weaknesses".into(), error))?;
     let cgroups = cgroup::claim();
     let pool = (arguments.mode != Mode::User).then_some(arguments.pool);
     if let Some(pool) = pool {
@@ -114,12 +116,19 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
             .map_err(|error| StartError::File("the credentials directory".into(), error))?,
         cgroups,
     };
+    if let Some(probe) = &arguments.probe {
+        log::info(format_args!(
+            "the probe stands in for server {:?}: this launcher serves nobody",
+            probe.server
+        ));
+    }
     let compiler = Compiler {
         program_directory: arguments.program_directory.clone(),
         state_directory: arguments.state_directory.clone(),
         runtime_directory: arguments.runtime_directory.clone(),
         mode: arguments.mode,
         config: arguments.config.clone(),
+        probe: arguments.probe.clone(),
     };
     Daemon::new(listener, machine, compiler).map_err(kernel("signalfd"))
 }

@@ -7,6 +7,7 @@ mod uids;
 use crate::launch::failure::{At, Failure};
 use crate::launch::identity::Identity;
 use crate::pool::Pool;
+use crate::weakened::{Weakness, lacks};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, mkdirat};
@@ -65,6 +66,11 @@ impl StateDirectories {
             give(&own, found.st_uid, uid)?;
         }
         let source = self.path.join(name.as_str()).join(&partition);
+        let (source, found) = if lacks(Weakness::StateOfOthers) {
+            (self.path.clone(), fstat(&self.directory)?)
+        } else {
+            (source, found)
+        };
         let bind = Bind {
             source: source.to_str().ok_or(Errno::EILSEQ)?.to_owned(),
             target: STATE_DIRECTORY.to_owned(),

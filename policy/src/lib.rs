@@ -4,10 +4,13 @@
 //!
 //! Reading order: [`limits`], [`finding`], [`document`], [`files`], [`path`], [`profile`],
 //! [`system_calls`], [`floor`], [`protected`], [`resolve`], [`root`], [`policy`], [`check`], [`plan`],
-//! [`view`], [`redact`], [`explain`], [`show`], [`schema`].
+//! [`view`], [`redact`], [`explain`], [`show`], [`schema`],
+//! [`stand_in`], [`confinement`], [`diff`].
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod confinement;
+pub mod diff;
 pub mod document;
 pub mod explain;
 pub mod files;
@@ -28,5 +31,6 @@ pub mod resolve;
 pub mod root;
 pub mod schema;
 pub mod show;
+pub mod stand_in;
 pub mod system_calls;
 pub mod view;

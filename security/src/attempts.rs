@@ -1,14 +1,23 @@
 //! The attempts themselves, by what they attack; each file ends with its part of the catalogue.
 
 pub mod calls;
+pub mod common_ground;
+pub mod escalation;
 pub mod execution;
 pub mod files;
+pub mod fuzz;
 pub mod leaks;
+pub mod lineage;
+pub mod lookout;
 pub mod mounts;
 pub mod network;
 pub mod privileges;
 pub mod processes;
+pub mod resources;
+pub mod sockets;
+pub mod surface;
 pub mod tables;
+pub mod tampering;
 pub mod twins;
 
 use std::ffi::{CStr, CString};
@@ -21,10 +30,33 @@ use crate::probe::targets::Missing;
 /// Where a server may write, inside.
 const STATE: &str = "/state";
 
+/// What this machine has of the files that attempts ask for: run outside, it becomes targets.
+#[must_use]
+pub fn found_on_this_machine() -> [(&'static str, String); 6] {
+    let present = |files: &[&str]| -> String {
+        let found: Vec<&str> =
+            files.iter().copied().filter(|file| std::fs::symlink_metadata(file).is_ok()).collect();
+        found.join(",")
+    };
+    [
+        ("devices", present(&files::DEVICES)),
+        ("knobs", present(&leaks::KNOBS)),
+        ("places", present(&lookout::PLACES)),
+        ("setuid_programs", present(&lineage::SETUID_PROGRAMS)),
+        ("groups", present(&escalation::GROUPS)),
+        ("switches", present(&escalation::SWITCHES)),
+    ]
+}
+
 /// A path below the directory where the probe may write: the target `scratch`, or the state directory.
 fn scratch(targets: &Targets, name: &str) -> Result<CString, Missing> {
     let directory = targets.text("scratch").unwrap_or(STATE);
     c_string(&format!("{directory}/{name}"))
+}
+
+/// Where temporary files go: `/tmp`, or what stands in for it without a root of its own.
+fn temporary() -> String {
+    std::env::var("TMPDIR").unwrap_or_else(|_| "/tmp".to_owned())
 }
 
 fn c_string(text: &str) -> Result<CString, Missing> {

@@ -24,14 +24,21 @@ pub struct Attempt {
     pub user: Expected,
     /// The exact answers inside, in root mode.
     pub root: Expected,
-    /// Other answers from this Landlock ABI on, in both modes; the last that fits counts.
+    /// The exact answers inside in system mode, where they are not those of root mode.
+    pub system: Option<Expected>,
+    /// The exact answers in minimal mode, where they are not those of user mode. What that mode lets
+    /// through reads `allowed`: the table must show it.
+    pub minimal: Option<Expected>,
+    /// Other answers from this Landlock ABI on, in the modes with namespaces; the last that fits counts.
     pub from_landlock: &'static [(u8, Expected)],
-    /// Who must succeed outside, in user mode.
+    /// Who must succeed outside, in user and minimal mode.
     pub control: Control,
-    /// Who must succeed outside, in root mode.
+    /// Who must succeed outside, in root and system mode.
     pub root_control: Control,
     /// Acts that have no control outside, each with the reason.
     pub alone: &'static [(&'static str, &'static str)],
+    /// How long it takes.
+    pub pace: Pace,
     /// The legitimate neighbour that must work inside.
     pub twin: &'static str,
     /// Where the attack is known from.
@@ -42,24 +49,65 @@ pub struct Attempt {
     pub twin_run: fn(&Targets) -> Tried,
 }
 
-/// Which of the two modes an answer is for.
+/// Which mode an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Started by a person.
-    User,
-    /// Started by root.
+    /// Started by systemd: servers run as uids of a pool.
+    System,
+    /// Started by root: servers run as uids of a pool.
     Root,
+    /// Started by a person: servers run as that person.
+    User,
+    /// Started by a person where no user namespace can be made: Landlock, the filters and limits are all.
+    Minimal,
+}
+
+/// How long an attempt takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A moment: it is run under every profile.
+    Quick,
+    /// Seconds, and its answer hangs on nothing in which profiles differ: it is run under one.
+    Slow,
+}
+
+impl Mode {
+    /// All modes, the strongest first.
+    pub const ALL: [Self; 4] = [Self::System, Self::Root, Self::User, Self::Minimal];
+
+    /// In one word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Root => "root",
+            Self::User => "user",
+            Self::Minimal => "minimal",
+        }
+    }
+
+    /// Whether each server runs as a uid of its own.
+    #[must_use]
+    pub const fn has_pool(self) -> bool {
+        matches!(self, Self::System | Self::Root)
+    }
 }
 
 impl Attempt {
     /// The exact answers inside.
     #[must_use]
     pub fn expected(&self, mode: Mode, landlock_abi: u8) -> &Expected {
+        if let (Mode::Minimal, Some(expected)) = (mode, &self.minimal) {
+            return expected;
+        }
         let newer = self.from_landlock.iter().rev().find(|(since, _)| *since <= landlock_abi);
-        match (newer, mode) {
-            (Some((_, expected)), _) => expected,
-            (None, Mode::User) => &self.user,
-            (None, Mode::Root) => &self.root,
+        if let Some((_, expected)) = newer {
+            return expected;
+        }
+        match mode {
+            Mode::User | Mode::Minimal => &self.user,
+            Mode::Root => &self.root,
+            Mode::System => self.system.as_ref().unwrap_or(&self.root),
         }
     }
 
@@ -67,8 +115,8 @@ impl Attempt {
     #[must_use]
     pub const fn control(&self, mode: Mode) -> Control {
         match mode {
-            Mode::User => self.control,
-            Mode::Root => self.root_control,
+            Mode::User | Mode::Minimal => self.control,
+            Mode::Root | Mode::System => self.root_control,
         }
     }
 }
@@ -149,10 +197,13 @@ pub(crate) const BLANK: Attempt = Attempt {
     wall: "",
     user: Expected::all("EPERM"),
     root: Expected::all("EPERM"),
+    system: None,
+    minimal: None,
     from_landlock: &[],
     control: Control::SameUid,
     root_control: Control::SameUid,
     alone: &[],
+    pace: Pace::Quick,
     twin: "",
     reference: "",
     run: |_| Ok(Vec::new()),
@@ -171,6 +222,15 @@ pub fn all() -> impl Iterator<Item = &'static Attempt> {
         attempts::tables::ATTEMPTS,
         attempts::privileges::ATTEMPTS,
         attempts::leaks::ATTEMPTS,
+        attempts::common_ground::ATTEMPTS,
+        attempts::tampering::ATTEMPTS,
+        attempts::lookout::ATTEMPTS,
+        attempts::lineage::ATTEMPTS,
+        attempts::sockets::ATTEMPTS,
+        attempts::surface::ATTEMPTS,
+        attempts::escalation::ATTEMPTS,
+        attempts::resources::ATTEMPTS,
+        attempts::fuzz::ATTEMPTS,
     ]
     .into_iter()
     .flatten()

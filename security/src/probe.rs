@@ -34,11 +34,14 @@ pub fn run(id: &str, half: Half, targets: &Targets) -> Result<Report, String> {
 /// Runs one half of `attempt`.
 #[must_use]
 pub fn run_attempt(attempt: &Attempt, half: Half, targets: &Targets) -> Report {
-    let acts = child::acts(|| match half {
-        Half::Attempt => aimed((attempt.run)(targets)),
-        Half::Twin => aimed((attempt.twin_run)(targets)),
+    let done = child::done(|| {
+        let acts = match half {
+            Half::Attempt => aimed((attempt.run)(targets)),
+            Half::Twin => aimed((attempt.twin_run)(targets)),
+        };
+        outcome::Done { acts, aims: targets.aims() }
     });
-    Report::new(attempt.id, acts)
+    Report::new(attempt.id, done)
 }
 
 fn aimed(tried: catalogue::Tried) -> outcome::Acts {

@@ -2,38 +2,30 @@
 //!
 //! As root it runs both modes, user mode as an ordinary user (`ONLY1MCP_TEST_USER`, default only1mcp-test); as an
 //! ordinary user it runs user mode alone and says so. The programs stand beside the probe, or in `ONLY1MCP_BIN_DIR`.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 
-#[path = "walls/canaries.rs"]
-mod canaries;
-#[path = "walls/control.rs"]
-mod control;
-#[path = "walls/daemon.rs"]
-mod daemon;
-#[path = "walls/machine.rs"]
-mod machine;
 #[path = "walls/proc.rs"]
 mod proc;
-#[path = "walls/relay.rs"]
-mod relay;
-#[path = "walls/table.rs"]
-mod table;
-#[path = "walls/trial.rs"]
-mod trial;
 
-use canaries::Canaries;
-use daemon::Daemon;
-use machine::{Mode, Person};
-use only1mcp_escape::catalogue;
-use table::Table;
-use trial::Trial;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use only1mcp_escape::catalogue::{self, Mode, Pace};
+use only1mcp_escape::runner::canaries::Canaries;
+use only1mcp_escape::runner::control;
+use only1mcp_escape::runner::daemon::Daemon;
+use only1mcp_escape::runner::machine::{self, Person, Programs};
+use only1mcp_escape::runner::table::Table;
+use only1mcp_escape::runner::trial::Trial;
+
+/// Where each run has its own directory: all uids reach it.
+const BASE: &str = "/var/tmp";
 /// One server each: the whole catalogue is run under every profile.
 const PROFILES: [&str; 5] = ["native", "node", "python", "jvm", "go"];
 
 #[test]
 fn the_walls_hold_in_user_mode() {
-    hold(Mode::User, &Person::ordinary());
+    hold(Mode::User, &Person::ordinary().unwrap());
 }
 
 #[test]
@@ -45,8 +37,13 @@ fn the_walls_hold_in_root_mode() {
 }
 
 #[test]
+fn the_walls_hold_in_minimal_mode() {
+    hold(Mode::Minimal, &Person::ordinary().unwrap());
+}
+
+#[test]
 fn status_and_plan_agree_with_proc_in_user_mode() {
-    agree(Mode::User, &Person::ordinary());
+    agree(Mode::User, &Person::ordinary().unwrap());
 }
 
 #[test]
@@ -62,16 +59,17 @@ const POOL_UID: u32 = 0x7000_0010;
 
 #[test]
 fn every_control_succeeds_outside() {
-    let mut people = vec![(Mode::User, Person::ordinary())];
+    let mut people = vec![(Mode::User, Person::ordinary().unwrap())];
     people.extend(Person::root().map(|_| (Mode::Root, Person { uid: POOL_UID, gid: POOL_UID })));
     let mut failures = Vec::new();
     for (mode, person) in people {
-        let mut canaries = Canaries::new(mode, &person);
-        canaries.hunt(&person);
-        let targets = canaries.targets_without_daemon(&person);
+        let programs = programs();
+        let mut canaries = Canaries::new(Path::new(BASE), mode, &person, &programs).unwrap();
+        canaries.hunt(&person).unwrap();
+        let targets = canaries.targets_without_daemon(&person).unwrap();
         for attempt in catalogue::all() {
-            canaries.refill(&person);
-            let outside = control::run(attempt, mode, &person, &targets, &canaries.base);
+            canaries.refill(&person).unwrap();
+            let outside = control::run(attempt, mode, &person, &targets, &canaries.base, &programs).unwrap();
             let who = format!("{} mode {}", machine::name_of(mode), attempt.id);
             failures.extend(outside.failures.iter().map(|failure| format!("{who}: {failure}")));
         }
@@ -80,17 +78,30 @@ fn every_control_succeeds_outside() {
     assert!(failures.is_empty(), "{} controls fail:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// The programs stand beside the probe that was built for this test, unless we are told where.
+fn programs() -> Programs {
+    let beside_probe = Path::new(env!("CARGO_BIN_EXE_only1mcp-probe")).parent().unwrap().to_path_buf();
+    Programs::of(std::env::var_os("ONLY1MCP_BIN_DIR").map_or(beside_probe, PathBuf::from))
+}
+
 /// The whole catalogue under every profile.
 fn hold(mode: Mode, person: &Person) {
-    let mut canaries = Canaries::new(mode, person);
-    let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES);
-    let mut relay = daemon.relay(&PROFILES);
+    let programs = programs();
+    let mut canaries = Canaries::new(Path::new(BASE), mode, person, &programs).unwrap();
+    let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES, &programs).unwrap();
+    let mut relay = daemon.relay(&PROFILES).unwrap();
     let mut table = Table::new(mode);
+    let begin = Instant::now();
     let mut failures = Vec::new();
     for profile in PROFILES {
-        let mut trial = Trial::of(&daemon, &mut canaries, &mut relay, profile);
-        for attempt in catalogue::all() {
-            let row = trial.run(attempt);
+        let other = if profile == "node" { "native" } else { "node" };
+        let subject = daemon.subject(profile, other).unwrap();
+        let mut call = |tool: &str, arguments: &_| relay.call(&format!("{profile}__{tool}"), arguments);
+        let mut trial = Trial::of(subject, &mut canaries, &mut call, &programs).unwrap();
+        for attempt in
+            catalogue::all().filter(|attempt| attempt.pace == Pace::Quick || profile == PROFILES[0])
+        {
+            let row = trial.run(attempt).unwrap();
             failures
                 .extend(row.failures.iter().map(|failure| format!("{profile} {}: {failure}", attempt.id)));
             table.add(attempt, profile, row);
@@ -98,20 +109,23 @@ fn hold(mode: Mode, person: &Person) {
         failures.extend(trial.finish().into_iter().map(|failure| format!("{profile}: {failure}")));
     }
     machine::say(&table.in_words());
-    failures.extend(daemon.end());
+    machine::say(&format!("{} mode took {} s\n", mode.name(), begin.elapsed().as_secs()));
+    drop(relay);
+    failures.extend(daemon.end().unwrap());
     assert!(failures.is_empty(), "{} walls or proofs fail:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// What `status`, the plan and `explain` say is what the kernel says.
 fn agree(mode: Mode, person: &Person) {
-    let canaries = Canaries::new(mode, person);
-    let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES);
-    drop(daemon.relay(&PROFILES));
+    let programs = programs();
+    let canaries = Canaries::new(Path::new(BASE), mode, person, &programs).unwrap();
+    let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES, &programs).unwrap();
+    drop(daemon.relay(&PROFILES).unwrap());
     let mut failures = Vec::new();
     for profile in PROFILES {
         let found = proc::disagreements(&daemon, profile);
         failures.extend(found.into_iter().map(|failure| format!("{profile}: {failure}")));
     }
-    failures.extend(daemon.end());
+    failures.extend(daemon.end().unwrap());
     assert!(failures.is_empty(), "{} disagreements:\n{}", failures.len(), failures.join("\n"));
 }

@@ -106,6 +106,15 @@ fn the_launcher_pulls_in_few_crates_and_each_has_its_reason() {
 }
 
 #[test]
+fn only_who_asks_for_it_gets_a_launcher_that_can_be_weakened() {
+    let packages = packages();
+    let launcher =
+        packages.iter().find(|package| package["name"] == "only1mcp-launcher").expect("the launcher");
+    let features = launcher["features"].as_object().expect("features");
+    assert_eq!(features.keys().collect::<Vec<_>>(), ["weakened"], "a feature that no test knows");
+}
+
+#[test]
 fn every_crate_takes_the_workspace_lints() {
     let mut wrong = Vec::new();
     for package in packages() {

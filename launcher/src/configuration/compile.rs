@@ -2,6 +2,7 @@
 //! down before it parses the first byte of YAML, and all that comes back is bounded.
 
 use super::{ConfigurationError, findings};
+use crate::arguments::Probe;
 use crate::kernel::process;
 use crate::limits::{COMPILE_TIME_MAX, FINDINGS_BYTES_MAX};
 use nix::errno::Errno;
@@ -29,6 +30,8 @@ pub struct Compiler {
     pub mode: Mode,
     /// The configuration, as it takes it.
     pub config: OsString,
+    /// The server whose place the probe takes, and the canaries it sees.
+    pub probe: Option<Probe>,
 }
 
 /// A compilation under way.
@@ -54,6 +57,9 @@ impl Compiler {
         command.arg("--state-dir").arg(&self.state_directory);
         if let Some(runtime) = &self.runtime_directory {
             command.arg("--runtime-dir").arg(runtime);
+        }
+        if let Some(Probe { server, canary }) = &self.probe {
+            command.arg("--probe").arg(server).arg("--canary").arg(canary);
         }
         command
     }
@@ -163,6 +169,7 @@ mod tests {
             runtime_directory: Some("/r".into()),
             mode: Mode::User,
             config: "builtin".into(),
+            probe: None,
         };
         let command = compiler.command();
         let words: Vec<&str> = command.get_args().filter_map(|word| word.to_str()).collect();

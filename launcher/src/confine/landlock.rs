@@ -4,6 +4,7 @@
 //! way out: where there is a network namespace, that is the wall, and loopback works inside.
 
 use crate::launch::failure::{At, Failure};
+use crate::weakened::{Weakness, lacks};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, Errno as LandlockErrno, PathBeneath,
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
@@ -29,11 +30,16 @@ pub enum Network {
 
 /// Enforces `rules`, on paths of the new root, at the level `abi`.
 pub fn enforce(abi: u8, rules: &[AccessRule], network: Network) -> Result<(), Failure> {
+    if lacks(Weakness::Landlock) {
+        return Ok(());
+    }
     let abi = ABI::from(i32::from(abi));
     let mut ruleset = handle_everything(abi, network).at(Step::Landlock)?;
     for rule in rules {
         ruleset = allow(ruleset, abi, rule).at_subject(Step::Landlock, &rule.path)?;
     }
+    // `privileges` has set it. Were it forgotten there, this call should fail and not mend it.
+    let ruleset = ruleset.no_new_privs(false);
     let status = ruleset.restrict_self().map_err(errno).at(Step::Landlock)?;
     // Cannot differ: every right was a hard requirement. But a wall is looked at, not believed in.
     if status.ruleset == RulesetStatus::FullyEnforced {

@@ -1,8 +1,10 @@
 //! Inside the new namespaces: whose they are, what they are called, and that there are no more.
 
-use crate::kernel::clone::{NAMESPACES, Side, clone3};
+use super::privileges;
+use crate::kernel::clone::{self, Side, clone3};
 use crate::kernel::{descriptors, network, process};
 use crate::launch::failure::{At, Failure};
+use crate::weakened::{Weakness, lacks};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
@@ -24,9 +26,9 @@ const USER_NAMESPACES_MAX: &str = "/proc/sys/user/max_user_namespaces";
 
 /// Tries whether a child can have namespaces of its own, and power in them.
 pub fn probe() -> nix::Result<()> {
-    match clone3(NAMESPACES, None)? {
+    match clone3(clone::namespaces(), None)? {
         // Where AppArmor restricts user namespaces they can be made, and are then good for nothing.
-        Side::Child => process::end(sethostname(HOST_NAME).err().map_or(0, |errno| errno as i32)),
+        Side::Child => process::end(set_host_name().err().map_or(0, |errno| errno as i32)),
         Side::Parent(child) => match waitid(Id::PIDFd(child.pidfd.as_fd()), WaitPidFlag::WEXITED)? {
             WaitStatus::Exited(_, 0) => Ok(()),
             WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
@@ -52,9 +54,15 @@ pub fn wait_for_identity() -> Result<(), Failure> {
 
 /// Becomes the one user of the sandbox.
 pub fn become_user(groups: SupplementaryGroups) -> Result<(), Failure> {
+    if lacks(Weakness::CapabilitiesBeforeUid) {
+        privileges::drop_all()?;
+    }
+    if lacks(Weakness::TiedTooEarly) {
+        tie()?;
+    }
     let (uid, gid) = (Uid::from_raw(INSIDE_UID), Gid::from_raw(INSIDE_UID));
     setresgid(gid, gid, gid).at(Step::BecomeUser)?;
-    if groups == SupplementaryGroups::Drop {
+    if groups == SupplementaryGroups::Drop && !lacks(Weakness::SupplementaryGroups) {
         setgroups(&[]).at(Step::BecomeUser)?;
     }
     setresuid(uid, uid, uid).at(Step::BecomeUser)?;
@@ -78,6 +86,10 @@ pub enum SupplementaryGroups {
 
 /// Has the kernel kill this process when the launcher ends, in whatever way.
 pub fn tie_to_launcher() -> Result<(), Failure> {
+    if lacks(Weakness::TiedTooEarly) { Ok(()) } else { tie() }
+}
+
+fn tie() -> Result<(), Failure> {
     prctl::set_pdeathsig(Signal::SIGKILL).at(Step::ParentDeath)?;
     // It may have ended before that call. A pidfd of it is readable from then on.
     let mut gone = [PollFd::new(descriptors::launcher(), PollFlags::POLLIN)];
@@ -91,6 +103,9 @@ pub fn tie_to_launcher() -> Result<(), Failure> {
 /// Sets the number of user namespaces that may be made inside to zero: the second wall behind the
 /// system call filter. Through the old `/proc`; the new one has no `sys`.
 pub fn forbid_nested() -> Result<(), Failure> {
+    if lacks(Weakness::NestedNamespaceLimit) {
+        return Ok(());
+    }
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .open(USER_NAMESPACES_MAX)
@@ -100,8 +115,17 @@ pub fn forbid_nested() -> Result<(), Failure> {
 
 /// Brings up loopback, sets the host name, and makes the server's own cgroup the root of its view.
 pub fn set_identity() -> Result<(), Failure> {
-    network::loopback_up().at_subject(Step::Identity, "loopback")?;
-    sethostname(HOST_NAME).at_subject(Step::Identity, "host name")?;
+    if !lacks(Weakness::NetworkNamespace) {
+        network::loopback_up().at_subject(Step::Identity, "loopback")?;
+    }
+    set_host_name().at_subject(Step::Identity, "host name")?;
+    if lacks(Weakness::CgroupNamespace) {
+        return Ok(());
+    }
     // The namespace of the clone has the launcher's cgroup as its root.
     unshare(CloneFlags::CLONE_NEWCGROUP).at_subject(Step::Identity, "cgroup namespace")
+}
+
+fn set_host_name() -> nix::Result<()> {
+    if lacks(Weakness::UtsNamespace) { Ok(()) } else { sethostname(HOST_NAME) }
 }

@@ -2,12 +2,16 @@
 
 use crate::launch::failure::{At, Failure};
 use crate::limits::{LOCKED_MEMORY_BYTES, PENDING_SIGNALS};
+use crate::weakened::{Weakness, lacks};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use only1mcp_wire::Step;
 use only1mcp_wire::plan::Limits;
 
 /// Sets all limits of the plan, and zero for what no server needs.
 pub fn limit(limits: &Limits) -> Result<(), Failure> {
+    if lacks(Weakness::ResourceLimits) {
+        return Ok(());
+    }
     let wanted = [
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_NOFILE, limits.open_files.into()),

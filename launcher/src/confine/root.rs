@@ -7,6 +7,7 @@
 use crate::kernel::mount::{self, Attributes, Depth};
 use crate::launch::failure::{At, Failure};
 use crate::limits::{ROOT_TMPFS_INODES, ROOT_TMPFS_SIZE};
+use crate::weakened::{Weakness, lacks};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, umount2};
@@ -50,9 +51,10 @@ impl NewRoot {
             return Err(Errno::ESTALE).at_subject(Step::SourceChanged, &bind.source);
         }
         let device = bind.kind == BindKind::Device;
+        let forgotten = lacks(Weakness::WritableSystem) && bind.target == "/usr";
         let attributes = Attributes::NO_SETUID
             .and_if(Attributes::NO_DEVICES, !device)
-            .and_if(Attributes::READ_ONLY, !bind.writable)
+            .and_if(Attributes::READ_ONLY, !bind.writable && !forgotten)
             .and_if(Attributes::NO_EXEC, !bind.executable);
         let tree = mount::copy_tree(source.as_fd()).at_subject(Step::Bind, &bind.source)?;
         mount::restrict(tree.as_fd(), attributes, Depth::All).at_subject(Step::ReadOnly, &bind.source)?;
@@ -101,11 +103,7 @@ impl NewRoot {
     /// right), and CPython, the JVM and Go ask the kernel directly for what they need. A full `/proc`
     /// with masks over it would be a list of what is forbidden instead of one of what is allowed.
     pub fn proc(&self) -> Result<(), Failure> {
-        let mount = || {
-            let options = [(c"hidepid", c"invisible"), (c"subset", c"pid")];
-            let tree = mount::new_filesystem(c"proc", &options, DATA)?;
-            self.attach(&tree, "/proc", BindKind::Directory)
-        };
+        let mount = || self.attach(&proc_of_its_own()?, "/proc", BindKind::Directory);
         mount().at(Step::Proc)
     }
 
@@ -115,7 +113,9 @@ impl NewRoot {
         fchdir(&self.directory).at(Step::Pivot)?;
         // Puts the old root on top of the new one, from where it is detached at once.
         pivot_root(".", ".").at(Step::Pivot)?;
-        umount2(".", MntFlags::MNT_DETACH).at(Step::Pivot)?;
+        if !lacks(Weakness::OldRoot) {
+            umount2(".", MntFlags::MNT_DETACH).at(Step::Pivot)?;
+        }
         chdir("/").at(Step::Pivot)
     }
 
@@ -163,6 +163,16 @@ impl NewRoot {
         }
         Ok(directory)
     }
+}
+
+fn proc_of_its_own() -> nix::Result<OwnedFd> {
+    if lacks(Weakness::PidNamespace) {
+        return mount::copy_tree(open_source("/proc")?.as_fd());
+    }
+    let hidden = (c"hidepid", if lacks(Weakness::HiddenProcesses) { c"off" } else { c"invisible" });
+    let small = (c"subset", c"pid");
+    let options = if lacks(Weakness::SmallProc) { &[hidden][..] } else { &[hidden, small] };
+    mount::new_filesystem(c"proc", options, DATA)
 }
 
 /// Opens a path of the host as it is, through no symbolic link.

@@ -10,6 +10,7 @@ mod arguments;
 use crate::kernel::filter;
 use crate::launch::failure::{At, Failure};
 use crate::machine::Isolation;
+use crate::weakened::{Weakness, lacks};
 use only1mcp_wire::Step;
 use only1mcp_wire::plan::ServerPlan;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch, sock_filter};
@@ -99,14 +100,29 @@ impl Filters {
         if isolation == Isolation::LandlockOnly {
             NEVER_WITHOUT_NAMESPACES.iter().for_each(|call| drop(rules.remove(call)));
         }
-        let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+        // Logging lets through as allowing does; the library takes no filter with the same answer twice.
+        let refuse = if lacks(Weakness::DefaultAllow) {
+            SeccompAction::Log
+        } else {
+            SeccompAction::Errno(libc::EPERM.unsigned_abs())
+        };
         let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, TargetArch::x86_64)?;
         Ok(Self { allowed: filter.try_into()?, absent: absent() })
     }
 
     /// Installs both. From here on only `execve` follows.
     pub fn install(&self) -> Result<(), Failure> {
+        #[cfg(feature = "weakened")]
+        if lacks(Weakness::UndumpableInit) {
+            filter::install(&crate::weakened::pretend_undumpable()).at(Step::Seccomp)?;
+        }
+        if lacks(Weakness::Seccomp) {
+            return Ok(());
+        }
         filter::install(&self.allowed).at(Step::Seccomp)?;
+        if lacks(Weakness::NothingAbsent) {
+            return Ok(());
+        }
         filter::install(&self.absent).at(Step::Seccomp)
     }
 }
@@ -122,7 +138,8 @@ fn absent() -> BpfProgram {
         jump(libc::BPF_JGT, HIGHEST_KNOWN),
         refuse.clone(),
     ];
-    for call in ABSENT {
+    let refused = |call| lacks(Weakness::RefusedClone3) && call == libc::SYS_clone3;
+    for call in ABSENT.into_iter().filter(|&call| !refused(call)) {
         program.push(jump(libc::BPF_JEQ, u32::try_from(call).unwrap_or(u32::MAX)));
         program.push(refuse.clone());
     }

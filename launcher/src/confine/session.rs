@@ -3,13 +3,14 @@
 use crate::kernel::{descriptors, process};
 use crate::launch::failure::{At, Failure};
 use crate::launch::places::SCRATCH;
+use crate::weakened::{Weakness, lacks};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, getcwd, mkdir, setsid};
 use only1mcp_wire::Step;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::Path;
 
 /// The descriptors of the child that survive: its streams, and its line to the launcher.
@@ -38,20 +39,31 @@ pub fn settle(descriptors: &Descriptors<'_>) -> Result<(), Failure> {
     }
     // Closed by the next call, so no longer theirs to close.
     std::mem::forget(copies);
-    descriptors::close_from(descriptors::FIRST_FREE).at(Step::Descriptors)
+    close_from(descriptors::FIRST_FREE)
 }
 
 /// Closes all but the streams and the line to the launcher.
 pub fn close_all_else() -> Result<(), Failure> {
-    descriptors::close_from(descriptors::LAUNCHER).at(Step::Descriptors)
+    close_from(descriptors::LAUNCHER)
+}
+
+fn close_from(first: RawFd) -> Result<(), Failure> {
+    if lacks(Weakness::ClosedDescriptors) {
+        return Ok(());
+    }
+    descriptors::close_from(first).at(Step::Descriptors)
 }
 
 /// Its own session without a terminal, default signals, nothing blocked, files for nobody else.
 pub fn start() -> Result<(), Failure> {
-    setsid().at(Step::Session)?;
+    if !lacks(Weakness::OwnSession) {
+        setsid().at(Step::Session)?;
+    }
     process::default_signals();
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).at(Step::Session)?;
-    umask(Mode::from_bits_truncate(0o077));
+    if !lacks(Weakness::BlockedSignals) {
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).at(Step::Session)?;
+    }
+    umask(Mode::from_bits_truncate(if lacks(Weakness::LooseUmask) { 0o022 } else { 0o077 }));
     Ok(())
 }
 

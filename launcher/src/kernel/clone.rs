@@ -1,19 +1,29 @@
 //! `clone3`, raw: the only way to a child that is in its namespaces and its cgroup from the start.
 
 use super::checked;
+use crate::weakened::{Weakness, lacks};
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// All namespaces a sandbox has of its own.
-pub const NAMESPACES: u64 = (libc::CLONE_NEWUSER
-    | libc::CLONE_NEWNS
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP) as u64;
+/// All namespaces a sandbox has of its own, beside the user namespace that owns them.
+const OWNED: [(libc::c_int, Weakness); 6] = [
+    (libc::CLONE_NEWNS, Weakness::MountNamespace),
+    (libc::CLONE_NEWPID, Weakness::PidNamespace),
+    (libc::CLONE_NEWNET, Weakness::NetworkNamespace),
+    (libc::CLONE_NEWIPC, Weakness::IpcNamespace),
+    (libc::CLONE_NEWUTS, Weakness::UtsNamespace),
+    (libc::CLONE_NEWCGROUP, Weakness::CgroupNamespace),
+];
 /// `CLONE_INTO_CGROUP`; libc's constant does not fit its own type.
 const INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// The flags for all namespaces a sandbox has of its own.
+#[must_use]
+pub fn namespaces() -> u64 {
+    let owned = OWNED.iter().filter(|(_, weakness)| !lacks(*weakness));
+    let flags = owned.fold(libc::CLONE_NEWUSER, |flags, (flag, _)| flags | flag);
+    u64::from(flags.cast_unsigned())
+}
 
 /// On which side of a clone the caller finds itself.
 #[derive(Debug)]

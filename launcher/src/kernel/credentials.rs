@@ -81,6 +81,31 @@ pub fn limit_capabilities(kept: &[Capability]) -> nix::Result<()> {
     Ok(())
 }
 
+/// Has every capability of this process survive `execve`, as a launcher would that forgot them all.
+///
+/// # Errors
+/// The kernel's.
+#[cfg(feature = "weakened")]
+pub fn keep_capabilities() -> nix::Result<()> {
+    let header = Header { version: VERSION, pid: 0 };
+    let mut words = [Words { effective: 0, permitted: 0, inheritable: 0 }; 2];
+    // SAFETY: version 3 means exactly one header and two words, laid out as the kernel's structs.
+    checked(unsafe { libc::syscall(libc::SYS_capget, &raw const header, words.as_mut_ptr()) })?;
+    words.iter_mut().for_each(|word| word.inheritable = word.permitted);
+    // SAFETY: as above.
+    checked(unsafe { libc::syscall(libc::SYS_capset, &raw const header, words.as_ptr()) })?;
+    for number in 0..=CAPABILITIES_MAX {
+        // SAFETY: only integers are passed.
+        let raised = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, number, 0, 0) };
+        match Errno::result(raised) {
+            // This kernel has no capability of that number, or this process does not have it.
+            Err(Errno::EINVAL | Errno::EPERM) => {}
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
 /// Locks the securebits: a program gains nothing by uid 0, and ambient capabilities stay off.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! The mount calls that work on descriptors instead of paths, so that no name is looked up twice.
 
 use super::{checked, descriptor};
+use crate::weakened::{Weakness, lacks};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
@@ -29,6 +30,18 @@ impl Attributes {
     pub const NO_DEVICES: Self = Self(0x4);
     /// No execution.
     pub const NO_EXEC: Self = Self(0x8);
+
+    /// What the kernel is asked to forbid.
+    fn bits(self) -> u64 {
+        let removable = [
+            (Self::READ_ONLY, Weakness::ReadOnlyMounts),
+            (Self::NO_SETUID, Weakness::NoSetuidMounts),
+            (Self::NO_DEVICES, Weakness::NoDeviceMounts),
+            (Self::NO_EXEC, Weakness::NoExecMounts),
+        ];
+        let lacking = removable.iter().filter(|(_, weakness)| lacks(*weakness));
+        lacking.fold(self.0, |bits, (attribute, _)| bits & !attribute.0)
+    }
 
     /// Both sets, if `condition`; else only this.
     #[must_use]
@@ -72,7 +85,7 @@ pub fn new_filesystem(
     configure(FSCONFIG_CMD_CREATE, std::ptr::null(), std::ptr::null())?;
     // SAFETY: only integers are passed.
     descriptor(unsafe {
-        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, attributes.0)
+        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, attributes.bits())
     })
 }
 
@@ -91,7 +104,7 @@ pub fn copy_tree(source: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
 /// # Errors
 /// The kernel's.
 pub fn restrict(mount: BorrowedFd<'_>, attributes: Attributes, depth: Depth) -> nix::Result<()> {
-    let request = libc::mount_attr { attr_set: attributes.0, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let request = libc::mount_attr { attr_set: attributes.bits(), attr_clr: 0, propagation: 0, userns_fd: 0 };
     let flags = AT_EMPTY_PATH | if depth == Depth::All { AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a constant C string, and `request` outlives the call, which only reads it.
     checked(unsafe {

@@ -6,6 +6,7 @@ use super::places::Places;
 use crate::confine::namespaces::SupplementaryGroups;
 use crate::confine::seccomp::Filters;
 use crate::machine::{Isolation, Machine};
+use crate::weakened::{Weakness, lacks};
 use nix::errno::Errno;
 use only1mcp_wire::plan::{AccessRule, Bind, STATE_DIRECTORY, ServerPlan, VariableValue};
 use only1mcp_wire::{Partition, Step};
@@ -48,7 +49,9 @@ pub fn prepare<'a>(order: &Order<'a>, machine: &mut Machine) -> Result<Ready<'a>
     let (directory, identity) = machine.state.provide(&plan.name, order.partition)?;
     let state = Bind { executable: plan.state_executable, ..directory };
     let init = machine.init()?;
-    let places = Places::new(order.isolation, plan, &state, &init);
+    // Without a root of its own a server's files are where those of minimal mode are.
+    let files = if lacks(Weakness::MountNamespace) { Isolation::LandlockOnly } else { order.isolation };
+    let places = Places::new(files, plan, &state, &init);
     Ok(Ready {
         plan,
         filters: order.filters,
@@ -89,7 +92,9 @@ fn environment(plan: &ServerPlan, places: &Places<'_>, machine: &Machine) -> Res
         VariableValue::Credential(name) => machine.credentials.read(name),
     };
     let variables = plan.environment.iter();
-    variables.map(|variable| text(&format!("{}={}", variable.name, value(&variable.value)?))).collect()
+    let own = variables.map(|variable| text(&format!("{}={}", variable.name, value(&variable.value)?)));
+    let inherited = lacks(Weakness::InheritedEnvironment).then(std::env::vars).into_iter().flatten();
+    own.chain(inherited.map(|(name, value)| text(&format!("{name}={value}")))).collect()
 }
 
 fn text(text: &str) -> Result<CString, Failure> {

@@ -4,6 +4,7 @@
 //! its uid that another one left.
 
 use crate::pool::Pool;
+use crate::weakened::{Weakness, lacks};
 use nix::errno::Errno;
 use only1mcp_wire::ServerName;
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ impl Uids {
     /// # Errors
     /// `EUSERS` if the pool is exhausted, `ERANGE` if the uid it has is not of this pool.
     pub fn assign(&mut self, name: &ServerName, partition: &str) -> nix::Result<u32> {
-        let owner = format!("{name}/{partition}");
+        let owner = if lacks(Weakness::OwnUid) { ".".to_owned() } else { format!("{name}/{partition}") };
         if let Some(&uid) = self.by_owner.get(&owner) {
             return if self.pool.servers().contains(&uid) { Ok(uid) } else { Err(Errno::ERANGE) };
         }

@@ -9,7 +9,8 @@ mod properties;
 
 const ELF: &str = "\x7fELF";
 
-fn host() -> Tree {
+/// A machine with Node and the programs of only1mcp.
+pub fn host() -> Tree {
     Tree::new()
         .file("/usr/bin/node", ELF)
         .link("/bin", "usr/bin")
@@ -32,13 +33,14 @@ struct Run {
     findings: Findings,
 }
 
-fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
+/// These documents on this machine.
+pub fn input<'a>(tree: &'a Tree, config: &str, policies: &[(&str, &str)]) -> Input<'a> {
     let source = |path: String, text: &str| Source { path, text: text.to_owned() };
     let policies = policies
         .iter()
         .map(|(name, text)| ((*name).to_owned(), source(format!("policies/{name}.yaml"), text)))
         .collect();
-    let input = Input {
+    Input {
         config: source("config.yaml".to_owned(), config),
         policies,
         files: tree,
@@ -51,7 +53,11 @@ fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
         },
         mode: Mode::User,
         environment: BTreeMap::from([("PLACE".to_owned(), "/data/in".to_owned())]),
-    };
+    }
+}
+
+fn run_on(tree: &Tree, config: &str, policies: &[(&str, &str)]) -> Run {
+    let input = input(tree, config, policies);
     let mut findings = Findings::default();
     let checked = check(&input, &mut findings);
     Run { checked, findings }

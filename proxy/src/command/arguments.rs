@@ -1,7 +1,7 @@
 //! What may be typed: commands, arguments and flags, with the help a person reads.
 
 use super::exit_code;
-use super::limits::{POOL_COUNT, POOL_FIRST};
+use super::limits::{POOL_COUNT, POOL_FIRST, TEST_POOL_COUNT, TEST_POOL_FIRST};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -108,9 +108,15 @@ pub struct StartArguments {
     /// Detach from the terminal: for `stdio`
     #[arg(long, hide = true)]
     pub detached: bool,
-    /// End with the process that started us: for `stdio`
+    /// End with the process that started us: for `stdio` and `policy test`
     #[arg(long, hide = true)]
     pub tied: bool,
+    /// Start nothing but the probe, in the place of this server: for `policy test`
+    #[arg(long, hide = true, value_name = "SERVER", requires = "canary")]
+    pub probe: Option<String>,
+    /// The directory of canaries that the probe sees: for `policy test`
+    #[arg(long, hide = true, value_name = "DIR", requires = "probe")]
+    pub canary: Option<PathBuf>,
 }
 
 /// How tools are shown.
@@ -222,6 +228,20 @@ pub enum PolicyCommand {
     Check(PolicyCheckArguments),
     /// Say in plain words what one server may touch: files, system calls, network, limits, programs
     Explain(PolicyExplainArguments),
+    /// Say what a new policy allows that the old one did not, and what it no longer allows
+    ///
+    /// Effects are compared, not texts: files, system calls, limits, variables and credentials, tools,
+    /// walls that are required. What cannot be compared counts as wider. Exit code 1 if the new one is
+    /// wider in anything, 0 if not.
+    Diff(PolicyDiffArguments),
+    /// Attack the real sandbox of one server under its own policy, and print what stopped each attempt
+    ///
+    /// Starts the launcher once more, with the probe in the place of the server and in directories of
+    /// its own; the running daemon and the state of its servers are not touched. Each attempt is also
+    /// made outside, where it must work, and its harmless twin inside, which must work too. What the
+    /// policy grants is no escape, and is said. Exit code 0 if the walls hold, 1 if an attempt got
+    /// through, 69 if one could not be tried.
+    Test(PolicyTestArguments),
 }
 
 /// Arguments of `policy check`.
@@ -250,6 +270,49 @@ pub struct PolicyExplainArguments {
     /// Which configuration.
     #[command(flatten)]
     pub source: Source,
+}
+
+/// Arguments of `policy diff`.
+#[derive(Args, Debug)]
+pub struct PolicyDiffArguments {
+    /// A policy file, a configuration file, a directory of policies or with a configuration, or a server's id
+    #[arg(value_name = "OLD")]
+    pub old: String,
+    /// The same, of the same kind
+    #[arg(value_name = "NEW")]
+    pub new: String,
+    /// Print the differences as one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Which configuration.
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// Arguments of `policy test`.
+#[derive(Args, Debug)]
+pub struct PolicyTestArguments {
+    /// The server's id
+    #[arg(value_name = "SERVER")]
+    pub server: String,
+    /// Print the results as one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Which configuration.
+    #[command(flatten)]
+    pub source: Source,
+    /// Directory in which files to be attacked are laid for the time of the test
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    pub canaries: PathBuf,
+    /// Test even where user namespaces are blocked, with fewer walls around the server
+    #[arg(long)]
+    pub allow_degraded: bool,
+    /// Where the instance keeps its files.
+    #[command(flatten)]
+    pub places: Places,
+    /// As root: the uids and gids of the test; not those of the running daemon
+    #[arg(long, value_name = "FIRST:COUNT", default_value_t = Pool { first: TEST_POOL_FIRST, count: TEST_POOL_COUNT })]
+    pub pool: Pool,
 }
 
 /// Arguments of `config`.

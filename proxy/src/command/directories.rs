@@ -29,7 +29,7 @@ impl Mode {
     }
 
     /// Permission bits of the state and runtime directories: in root mode the other uids pass through.
-    const fn directory_mode(self) -> u32 {
+    pub(super) const fn directory_mode(self) -> u32 {
         match self {
             Self::User => 0o700,
             Self::Root => 0o711,

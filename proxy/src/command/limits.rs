@@ -30,6 +30,12 @@ pub const REMOTE_REQUESTS_MAX: usize = 64;
 pub const REMOTE_LINES_MAX: usize = 256;
 /// Bytes of one answer or event `stdio --url` reads.
 pub const REMOTE_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How often `policy test` looks whether the attacker has ended.
+pub const TEST_LOOK: Duration = Duration::from_millis(20);
+/// First uid of the pool of `policy test` as root: beside the daemon's, so that no canary is a real server's.
+pub const TEST_POOL_FIRST: u32 = POOL_FIRST + POOL_COUNT;
+/// Uids of that pool.
+pub const TEST_POOL_COUNT: u32 = 1024;
 /// How long `status` waits for an answer.
 pub const STATUS_ANSWER: Duration = Duration::from_secs(5);
 /// How long `call` waits for one message.

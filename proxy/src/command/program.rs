@@ -35,10 +35,12 @@ pub enum Program {
     Builtin,
     /// The built-in server that attacks its own sandbox.
     Probe,
+    /// Tries to break out of a sandbox, for `policy test`.
+    Escape,
 }
 
 impl Program {
-    /// All but this one.
+    /// What every start needs beside this one.
     pub const HELPERS: [Self; 5] = [Self::Launcher, Self::Init, Self::Compile, Self::Builtin, Self::Probe];
     /// Those that run under the launcher's or a server's uid.
     pub const INSIDE: [Self; 4] = [Self::Init, Self::Compile, Self::Builtin, Self::Probe];
@@ -53,6 +55,7 @@ impl Program {
             Self::Compile => "only1mcp-compile",
             Self::Builtin => "only1mcp-builtin",
             Self::Probe => "only1mcp-probe",
+            Self::Escape => "only1mcp-escape",
         }
     }
 }

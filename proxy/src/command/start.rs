@@ -19,6 +19,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use only1mcp_policy::view::View;
 use sockets::Sockets;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Output;
@@ -63,6 +64,12 @@ fn warning_of_strangers(listen: Option<&str>) -> Option<String> {
         "warning: {address} can be reached from other machines, and the proxy speaks no TLS\n\
          help: listen on 127.0.0.1 and put a TLS proxy in front; clients need the bearer token"
     ))
+}
+
+/// What makes compiler and launcher put the probe in a server's place.
+fn probe_words(arguments: &StartArguments) -> Vec<OsString> {
+    let (Some(server), Some(canary)) = (&arguments.probe, &arguments.canary) else { return Vec::new() };
+    vec!["--probe".into(), server.into(), "--canary".into(), canary.into()]
 }
 
 fn refuse_unbuilt(arguments: &StartArguments) -> Result<(), Failure> {
@@ -126,7 +133,7 @@ fn checked_view(
 ) -> Result<View, Failure> {
     let run = |task| {
         let mut command = compile::command(programs, directories, task, config)?;
-        command.current_dir("/");
+        command.current_dir("/").args(probe_words(arguments));
         if directories.mode == Mode::Root {
             // As the launcher will: what it cannot read must not pass the check. Setting the uid
             // of a command as root also drops all supplementary groups.
@@ -190,6 +197,9 @@ fn workers(
     launcher.argument("--program-dir", program_dir);
     if arguments.allow_degraded {
         launcher.flag("--allow-degraded");
+    }
+    for word in probe_words(arguments) {
+        launcher.word(word);
     }
     launcher.hand(vec![(sockets.launch, "launch")]);
 

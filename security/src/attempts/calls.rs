@@ -239,6 +239,10 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "K07",
+        minimal: Some(Expected::but(
+            "EPERM",
+            &[("prctl(NO_NEW_PRIVS", "EINVAL"), ("prctl(SET_KEEPCAPS", "allowed")],
+        )),
         user: Expected::but("EPERM", &[("prctl(NO_NEW_PRIVS", "EINVAL")]),
         root: Expected::but("EPERM", &[("prctl(NO_NEW_PRIVS", "EINVAL")]),
         what: "take back no_new_privs and securebits by prctl",

@@ -9,13 +9,13 @@ use crate::probe::{Act, Targets};
 fn execute_written(targets: &Targets) -> Tried {
     let mut acts = Vec::new();
     let directory = targets.text("scratch").unwrap_or(super::STATE).to_owned();
-    for directory in [directory.as_str(), "/tmp"] {
+    let temporary = super::temporary();
+    for (label, directory) in [("scratch", &directory), ("/tmp", &temporary)] {
         let path = format!("{directory}/only1mcp-probe-written");
         let name = c_string(&path)?;
         write_new(&name, b"#!/usr/bin/true\n").map_err(|errno| format!("write {path}: {errno}"))?;
         call!(libc::SYS_fchmodat, libc::AT_FDCWD, &*name, 0o755)
             .map_err(|errno| format!("chmod {path}: {errno}"))?;
-        let label = if directory == "/tmp" { "/tmp" } else { "scratch" };
         acts.push(Act::of(format!("execute a file written to {label}"), execute_in_child(&path)));
         let _ = unlink(&name);
     }

@@ -9,7 +9,7 @@ use crate::catalogue::{Attempt, BLANK, Control, Expected, Tried};
 use crate::probe::{Act, Targets};
 
 /// How variables of credentials and of our own processes begin.
-const FOREIGN_VARIABLES: [&str; 9] =
+pub(crate) const FOREIGN_VARIABLES: [&str; 9] =
     ["AWS_", "SSH_", "GITHUB_", "OPENAI_", "ANTHROPIC_", "ONLY1MCP", "LISTEN_", "XDG_RUNTIME", "DBUS_"];
 /// Processes a sandbox may show: PID 1, the server, this child and a margin for runtimes.
 const PROCESSES_MAX: usize = 8;
@@ -34,15 +34,29 @@ fn environment(targets: &Targets) -> Tried {
 }
 
 fn mounts(_: &Targets) -> Tried {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|error| error.to_string())?;
-    let root = mounts.lines().rev().find(|line| line.split(' ').nth(4) == Some("/")).unwrap_or_default();
-    let own = root.contains(" - tmpfs ");
+    let mounts = fs::read_to_string("/proc/self/mountinfo");
+    let (own, root) = match &mounts {
+        Ok(mounts) => {
+            let root = mounts.lines().rev().find(|line| line.split(' ').nth(4) == Some("/"));
+            (root.is_some_and(|line| line.contains(" - tmpfs ")), root.unwrap_or_default().to_owned())
+        }
+        // Without /proc there is still the type of the file system.
+        Err(_) => root_by_type()?,
+    };
     let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let deep = cgroups.lines().any(|line| !line.ends_with(":/"));
     Ok(vec![
         Act::fact("the host's root is mounted at /", (!own).into(), root),
         Act::fact("where in the cgroup tree it runs", deep.into(), cgroups.replace('\n', " ")),
     ])
+}
+
+fn root_by_type() -> Result<(bool, String), String> {
+    const TMPFS: i64 = 0x0102_1994;
+    let mut status = [0_u8; 120];
+    call!(libc::SYS_statfs, c"/", status.as_mut_slice()).map_err(|errno| errno.to_string())?;
+    let kind = status.first_chunk().map_or(0, |bytes| i64::from_ne_bytes(*bytes));
+    Ok((kind == TMPFS, format!("file system {kind:#x} at /")))
 }
 
 fn names_of_the_machine(targets: &Targets) -> Tried {
@@ -64,8 +78,10 @@ fn names_of_the_machine(targets: &Targets) -> Tried {
 }
 
 fn others(targets: &Targets) -> Tried {
-    let entries = fs::read_dir("/proc").map_err(|error| error.to_string())?;
+    let entries = fs::read_dir("/proc").ok();
     let processes: Vec<String> = entries
+        .into_iter()
+        .flatten()
         .filter_map(Result::ok)
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
@@ -76,7 +92,8 @@ fn others(targets: &Targets) -> Tried {
     let port = targets.text("tcp")?.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(0);
     let listening = fs::read_to_string("/proc/self/net/tcp").unwrap_or_default();
     let heard = listening.contains(&format!(":{port:04X} "));
-    let interfaces = interfaces()?;
+    // Where no socket can be made nothing can be asked.
+    let interfaces = interfaces().unwrap_or_default();
     let connected = interfaces.iter().any(|name| name != "lo");
     Ok(vec![
         Act::fact("network interfaces", connected.into(), interfaces.join(" ")),
@@ -109,21 +126,25 @@ fn interfaces() -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn knobs(_: &Targets) -> Tried {
-    let files = [
-        "/proc/sys/kernel/core_pattern",
-        "/proc/sys/kernel/modprobe",
-        "/proc/sys/kernel/random/boot_id",
-        "/proc/sysrq-trigger",
-        "/proc/kcore",
-        "/proc/kallsyms",
-        "/proc/keys",
-        "/sys/kernel/uevent_helper",
-        "/sys/fs/cgroup/cgroup.procs",
-        "/sys/class/net",
-    ];
+/// Where the kernel is looked into and adjusted.
+pub(super) const KNOBS: [&str; 12] = [
+    "/proc/sys/kernel/core_pattern",
+    "/proc/sys/kernel/modprobe",
+    "/proc/sys/kernel/random/boot_id",
+    "/proc/sysrq-trigger",
+    "/proc/kcore",
+    "/proc/kallsyms",
+    "/proc/keys",
+    "/proc/timer_list",
+    "/proc/scsi",
+    "/sys/kernel/uevent_helper",
+    "/sys/fs/cgroup/cgroup.procs",
+    "/sys/class/net",
+];
+
+fn knobs(targets: &Targets) -> Tried {
     let mut acts = Vec::new();
-    for file in files {
+    for file in targets.text("knobs")?.split(',') {
         let path = c_string(file)?;
         let answer = super::open(&path, libc::O_PATH);
         acts.push(Act::of(format!("find {file}"), answer));
@@ -135,6 +156,7 @@ fn knobs(_: &Targets) -> Tried {
 pub const ATTEMPTS: &[Attempt] = &[
     Attempt {
         id: "C10",
+        minimal: Some(Expected::all("allowed")),
         what: "find the kernel's knobs: /proc/sys, kcore, kallsyms, sysrq, /sys",
         wall: "/proc shows processes only, no /sys",
         user: Expected::all("ENOENT"),
@@ -160,6 +182,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "L02",
+        minimal: Some(Expected::but("hidden", &[("the host's root", "allowed")])),
         what: "learn the host's mounts and its place in the cgroup tree",
         wall: "mount namespace, cgroup namespace",
         user: Expected::all("hidden"),
@@ -173,6 +196,10 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "L03",
+        minimal: Some(Expected::but(
+            "EACCES",
+            &[("the host's name in /etc/hostname", "hidden"), ("the host's name", "allowed")],
+        )),
         what: "learn the machine's name, identity and kernel command line",
         wall: "uts namespace, mount namespace, /proc shows processes only",
         user: Expected::but("ENOENT", &[("the host's name", "hidden")]),
@@ -185,6 +212,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "L04",
+        minimal: Some(Expected::but("hidden", &[("read /proc/partitions", "EACCES")])),
         what: "list processes, users, network interfaces, listening ports and disks of the machine",
         wall: "pid, mount and network namespaces",
         user: Expected::but("hidden", &[("read /proc/partitions", "ENOENT")]),

@@ -167,6 +167,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "F15",
+        minimal: Some(Expected::but("EPERM", &[("open /proc/VICTIM/ns/mnt", "EACCES")])),
         what: "pivot_root, and enter another mount namespace",
         wall: "seccomp, pid namespace",
         user: Expected::but("EPERM", &[("open /proc/VICTIM/ns/mnt", "ENOENT")]),

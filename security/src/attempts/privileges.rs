@@ -10,6 +10,9 @@ use crate::catalogue::{Attempt, BLANK, Control, Expected, Tried};
 use crate::probe::kernel::Answer;
 use crate::probe::{Act, Targets};
 
+/// The version of the structures of capget and capset.
+pub(super) const CAPABILITIES_3: u32 = 0x2008_0522;
+
 /// A line of /proc/self/status.
 pub(crate) fn status_line(status: &str, key: &str) -> String {
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
@@ -18,7 +21,7 @@ pub(crate) fn status_line(status: &str, key: &str) -> String {
 
 /// Each line that must read so inside: the wall that is missing shows.
 fn own_status(_: &Targets) -> Tried {
-    let status = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    let Ok(status) = fs::read_to_string("/proc/self/status") else { return own_status_by_calls() };
     let mut acts = Vec::new();
     for key in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         let value = status_line(&status, key);
@@ -34,6 +37,27 @@ fn own_status(_: &Targets) -> Tried {
     acts.extend([unlike("NoNewPrivs", "1"), unlike("Seccomp", "2")]);
     acts.push(Act::fact("Seccomp_filters", few.into(), filters));
     Ok(acts)
+}
+
+/// The same by system calls, where there is no /proc. How many filters there are cannot be asked.
+fn own_status_by_calls() -> Tried {
+    const IS_SET: i32 = 1;
+    let header = [CAPABILITIES_3.to_ne_bytes(), [0; 4]].concat();
+    let mut sets = [0_u8; 24];
+    call!(libc::SYS_capget, header.as_slice(), sets.as_mut_slice()).map_err(|errno| errno.to_string())?;
+    let ask = |option: i32, value: i32| call!(libc::SYS_prctl, option, value, 0, 0, 0).unwrap_or(-1);
+    // For each half of the numbers: effective, permitted, inheritable.
+    let held = |set: usize| sets.chunks_exact(4).skip(set).step_by(3).any(|word| word != [0; 4]);
+    let ambient = call!(libc::SYS_prctl, libc::PR_CAP_AMBIENT, IS_SET, 0, 0, 0).unwrap_or(-1);
+    Ok(vec![
+        Act::fact("CapInh", held(2).into(), "capget"),
+        Act::fact("CapPrm", held(1).into(), "capget"),
+        Act::fact("CapEff", held(0).into(), "capget"),
+        Act::fact("CapBnd", (ask(libc::PR_CAPBSET_READ, 0) != 0).into(), "prctl"),
+        Act::fact("CapAmb", (ambient != 0).into(), "prctl"),
+        Act::fact("NoNewPrivs", (ask(libc::PR_GET_NO_NEW_PRIVS, 0) != 1).into(), "prctl"),
+        Act::fact("Seccomp", (ask(libc::PR_GET_SECCOMP, 0) != 2).into(), "prctl"),
+    ])
 }
 
 fn become_root(_: &Targets) -> Tried {
@@ -75,9 +99,8 @@ fn rewrite_maps(targets: &Targets) -> Tried {
 }
 
 fn raise_capabilities(targets: &Targets) -> Tried {
-    const VERSION_3: u32 = 0x2008_0522;
     const AMBIENT_RAISE: i32 = 2;
-    let header = [VERSION_3.to_ne_bytes(), [0; 4]].concat();
+    let header = [CAPABILITIES_3.to_ne_bytes(), [0; 4]].concat();
     let all_chown = [1_u32, 1, 1, 0, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
     let file = scratch(targets, "capable")?;
     write_new(&file, b"x").map_err(|errno| format!("write a file: {errno}"))?;
@@ -100,38 +123,47 @@ fn groups(_: &Targets) -> Tried {
 
 /// What a careless launcher leaves behind in its child.
 fn leftovers(_: &Targets) -> Tried {
-    let status = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
-    let ignored = status_line(&status, "SigIgn");
-    let blocked = status_line(&status, "SigBlk");
-    let umask = status_line(&status, "Umask");
-    let set = |mask: &str| mask.chars().any(|digit| digit != '0');
+    let (blocked, ignored) = signal_masks()?;
+    let umask = call!(libc::SYS_umask, 0o077).map_err(|errno| errno.to_string())?;
     let session = call!(libc::SYS_getsid, 0).map_err(|errno| errno.to_string())?;
     let parent = call!(libc::SYS_getppid).map_err(|errno| errno.to_string())?;
     let terminal = open(c"/dev/tty", libc::O_RDWR);
     let mut core = [0xff_u8; 16];
     call!(libc::SYS_prlimit64, 0, 4, 0, core.as_mut_slice()).map_err(|errno| errno.to_string())?;
     Ok(vec![
-        Act::fact("blocked signals", set(&blocked).into(), blocked),
-        Act::fact("ignored signals", set(&without_library_signals(&ignored)).into(), ignored),
-        Act::fact("umask", (umask != "0077").into(), umask),
+        Act::fact("blocked signals", (blocked != 0).into(), format!("{blocked:x}")),
+        Act::fact("ignored signals", (ignored & !LIBRARY_SIGNALS != 0).into(), format!("{ignored:x}")),
+        Act::fact("umask", (umask != 0o077).into(), format!("{umask:o}")),
         Act::fact("core files", core.iter().any(|&byte| byte != 0).into(), "RLIMIT_CORE"),
         Act::fact("session of somebody else", (session != parent).into(), format!("session {session}")),
         Act::fact("controlling terminal", terminal.is_ok().into(), "open /dev/tty"),
     ])
 }
 
-/// Without SIGPIPE, which every Rust program ignores from its start on, and without the C library's own two
-/// signals: posix_spawn leaves them ignored, and no program can change that by way of the C library.
-fn without_library_signals(mask: &str) -> String {
-    let bits = u64::from_str_radix(mask, 16).unwrap_or(u64::MAX);
-    let own = [libc::SIGPIPE, 32, 33].iter().fold(0_u64, |own, signal| own | 1 << (signal - 1));
-    format!("{:x}", bits & !own)
+/// SIGPIPE, which every Rust program ignores from its start on, and the C library's own two signals:
+/// posix_spawn leaves them ignored, and no program can change that by way of the C library.
+const LIBRARY_SIGNALS: u64 = 1 << (libc::SIGPIPE - 1) | 1 << 31 | 1 << 32;
+
+/// Which signals are blocked and which are ignored, one bit each.
+fn signal_masks() -> Result<(u64, u64), String> {
+    const IGNORED: [u8; 8] = [1, 0, 0, 0, 0, 0, 0, 0];
+    let mut blocked = [0_u8; 8];
+    call!(libc::SYS_rt_sigprocmask, 0, 0, blocked.as_mut_slice(), 8).map_err(|errno| errno.to_string())?;
+    let mut ignored = 0;
+    for signal in 1..=64 {
+        let mut action = [0_u8; 32];
+        call!(libc::SYS_rt_sigaction, signal, 0, action.as_mut_slice(), 8)
+            .map_err(|errno| errno.to_string())?;
+        ignored |= u64::from(action.starts_with(&IGNORED)) << (signal - 1);
+    }
+    Ok((u64::from_ne_bytes(blocked), ignored))
 }
 
 /// The part of the catalogue about privileges.
 pub const ATTEMPTS: &[Attempt] = &[
     Attempt {
         id: "C01",
+        minimal: Some(Expected::but("hidden", &[("CapBnd", "allowed")])),
         what: "hold any capability, or lack no_new_privs or the two filters",
         wall: "no capabilities, no new privileges, seccomp",
         user: Expected::all("hidden"),

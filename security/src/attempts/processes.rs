@@ -48,14 +48,14 @@ fn memory_calls(targets: &Targets) -> Tried {
     let local = [address_mut(&mut here).to_ne_bytes(), 16_i64.to_ne_bytes()].concat();
     let remote = [there.to_ne_bytes(), 16_i64.to_ne_bytes()].concat();
     let (local, remote) = (local.as_slice(), remote.as_slice());
-    let write_back = |answer: Answer| {
-        answer.and_then(|_| call!(libc::SYS_process_vm_writev, victim, local, 1, remote, 1, 0))
-    };
+    let nowhere = [0_i64.to_ne_bytes(), 16_i64.to_ne_bytes()].concat();
     let reading = call!(libc::SYS_process_vm_readv, victim, local, 1, remote, 1, 0);
     let writing = if reading.is_ok() {
-        write_back(reading)
+        call!(libc::SYS_process_vm_writev, victim, local, 1, remote, 1, 0)
     } else {
-        call!(libc::SYS_process_vm_writev, victim, local, 1, remote, 0, 0)
+        // There is nothing to write back. A bad address is the answer of a kernel that found the victim.
+        let answer = call!(libc::SYS_process_vm_writev, victim, local, 1, nowhere.as_slice(), 1, 0);
+        answer.or_else(|errno| if errno == Errno::EFAULT { Ok(0) } else { Err(errno) })
     };
     Ok(vec![Act::of("process_vm_readv(victim)", reading), Act::of("process_vm_writev(victim)", writing)])
 }
@@ -104,14 +104,16 @@ fn signal_outside(targets: &Targets) -> Tried {
         Act::of("kill(victim)", call!(libc::SYS_kill, victim, libc::SIGCONT)),
         Act::of("tgkill(victim)", call!(libc::SYS_tgkill, victim, victim, libc::SIGCONT)),
         Act::of("rt_sigqueueinfo(victim)", queue),
-        sweep(),
+        sweep(targets, victim),
     ])
 }
 
 /// Which processes can be signalled at all: only the sandbox's own.
-fn sweep() -> Act {
-    let own = own_processes();
+fn sweep(targets: &Targets, victim: i64) -> Act {
+    let own = own_processes(targets);
+    // The victim too, on machines whose numbers go higher.
     let reached = (1..=PROCESS_NUMBER_MAX)
+        .chain([victim])
         .filter(|process| !own.contains(process))
         .find(|&process| call!(libc::SYS_kill, process, 0).is_ok());
     match reached {
@@ -120,10 +122,10 @@ fn sweep() -> Act {
     }
 }
 
-/// PID 1, the server and this child: all there is inside. Outside, PID 1 is not ours to signal anyway.
-fn own_processes() -> [i64; 3] {
+/// The sandbox's init, the server and this child: all there is inside. Outside, PID 1 is not ours to signal anyway.
+fn own_processes(targets: &Targets) -> [i64; 3] {
     let ask = |number| call!(number).unwrap_or(1);
-    [1, ask(libc::SYS_getppid), ask(libc::SYS_getpid)]
+    [targets.number("own_init").unwrap_or(1), ask(libc::SYS_getppid), ask(libc::SYS_getpid)]
 }
 
 fn signal_groups(targets: &Targets) -> Tried {
@@ -168,14 +170,18 @@ fn schedule_others(targets: &Targets) -> Tried {
 
 fn compare_and_reclaim(targets: &Targets) -> Tried {
     let victim = targets.number("victim")?;
-    let handle = call!(libc::SYS_pidfd_open, victim, 0).unwrap_or(-1);
+    let handle = call!(libc::SYS_pidfd_open, victim, 0);
+    let number = handle.unwrap_or(-1);
+    // Where the victim cannot be named, a bad descriptor is no sign that it could be reached.
+    let named = |name: &str, answer: Answer| match handle {
+        Err(errno) if answer == Err(Errno::EBADF) => Act::of(name, Err(errno)),
+        _ => Act::taken(name, answer),
+    };
+    let advice = call!(libc::SYS_process_madvise, number, 0, 0, libc::MADV_COLD, 0);
     Ok(vec![
         Act::of("kcmp(victim)", call!(libc::SYS_kcmp, victim, victim, 1, 0, 0)),
-        Act::taken(
-            "process_madvise(victim)",
-            call!(libc::SYS_process_madvise, handle, 0, 0, libc::MADV_COLD, 0),
-        ),
-        Act::taken("process_mrelease(victim)", call!(libc::SYS_process_mrelease, handle, 0)),
+        named("process_madvise(victim)", advice),
+        named("process_mrelease(victim)", call!(libc::SYS_process_mrelease, number, 0)),
     ])
 }
 
@@ -190,6 +196,14 @@ fn look_into_init(targets: &Targets) -> Tried {
     let memory = c_string(&format!("/proc/{init}/mem"))?;
     acts.push(Act::of("open /proc/INIT/mem", super::open(&memory, libc::O_RDWR)));
     Ok(acts)
+}
+
+/// `hidepid`: what may not be traced is not even seen.
+fn see_init(targets: &Targets) -> Tried {
+    let path = c_string(&format!("/proc/{}", targets.text("init").unwrap_or("1")))?;
+    let mut status = [0_u8; 256];
+    let seen = call!(libc::SYS_newfstatat, libc::AT_FDCWD, &*path, status.as_mut_slice(), 0);
+    Ok(vec![Act::of("stat /proc/INIT", seen)])
 }
 
 const NOT_THERE: Expected = Expected::all("ENOENT");
@@ -222,6 +236,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P03",
+        minimal: Some(Expected::all("EACCES")),
         what: "read another process's environment, memory and descriptors in /proc",
         wall: "pid namespace, own /proc",
         user: NOT_THERE,
@@ -234,6 +249,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P03.proxy",
+        minimal: Some(Expected::all("EACCES")),
         what: "read the proxy's environment, memory and descriptors in /proc",
         wall: "pid namespace, own /proc, undumpable proxy",
         user: NOT_THERE,
@@ -248,6 +264,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P03.launcher",
+        minimal: Some(Expected::all("EACCES")),
         what: "read the launcher's environment, memory and descriptors in /proc",
         wall: "pid namespace, own /proc, undumpable launcher",
         user: NOT_THERE,
@@ -262,6 +279,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P04",
+        minimal: Some(Expected::but("EPERM", &[("pidfd_open", "allowed")])),
         user: Expected::but("EPERM", &[("pidfd_open", "ESRCH")]),
         root: Expected::but("EPERM", &[("pidfd_open", "ESRCH")]),
         what: "take an open descriptor from another process",
@@ -274,6 +292,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P05",
+        minimal: Some(Expected::but("EPERM", &[("kill(1..32768", "ESRCH")])),
         what: "signal processes outside, one by one and all numbers",
         wall: "pid namespace, Landlock signal scope",
         user: Expected::all("ESRCH"),
@@ -286,6 +305,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P06",
+        minimal: Some(Expected::all("EPERM")),
         what: "signal a process group outside",
         wall: "pid namespace, own session",
         user: Expected::all("ESRCH"),
@@ -298,6 +318,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P15",
+        minimal: Some(Expected::but("allowed", &[("prlimit64(victim, write)", "EPERM")])),
         what: "read and set another process's resource limits",
         wall: "pid namespace, seccomp",
         user: Expected::but("ESRCH", &[("prlimit64(victim, write)", "EPERM")]),
@@ -310,6 +331,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P16",
+        minimal: Some(Expected::all("EPERM")),
         user: SCHEDULING,
         root: SCHEDULING,
         what: "change another process's priority, scheduling, processors and memory nodes",
@@ -333,6 +355,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "P20",
+        minimal: Some(Expected::all("EACCES")),
         what: "look into PID 1 of its own sandbox",
         wall: "undumpable init, hidden in /proc",
         user: NOT_THERE,
@@ -340,6 +363,19 @@ pub const ATTEMPTS: &[Attempt] = &[
         twin: "read its own /proc/self/status",
         reference: "pid_namespaces(7)",
         run: look_into_init,
+        twin_run: twins::read_own_status,
+        ..BLANK
+    },
+    Attempt {
+        id: "P20.seen",
+        what: "see PID 1 of its own sandbox in /proc",
+        wall: "hidden in /proc",
+        minimal: Some(Expected::all("allowed")),
+        user: NOT_THERE,
+        root: NOT_THERE,
+        twin: "read its own /proc/self/status",
+        reference: "proc(5), hidepid",
+        run: see_init,
         twin_run: twins::read_own_status,
         ..BLANK
     },

@@ -15,6 +15,11 @@ pub(super) fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
+/// Whether no namespaces stand around this server, so that less works for it too.
+fn is_minimal(targets: &Targets) -> bool {
+    targets.text("mode").is_ok_and(|mode| mode == "minimal")
+}
+
 /// Reads the granted file.
 pub(super) fn read_granted(targets: &Targets) -> Tried {
     let path = targets.path("readonly", "/file.txt")?;
@@ -79,8 +84,14 @@ pub(super) fn signal_own_child(_: &Targets) -> Tried {
     Ok(vec![Act::of("signal its own child", killed), Act::of("reap its own child", reaped)])
 }
 
-/// Reads its own entry in /proc.
-pub(super) fn read_own_status(_: &Targets) -> Tried {
+/// Reads its own entry in /proc; in minimal mode it may only look at it.
+pub(super) fn read_own_status(targets: &Targets) -> Tried {
+    if is_minimal(targets) {
+        let mut status = [0_u8; 256];
+        let found =
+            call!(libc::SYS_newfstatat, libc::AT_FDCWD, c"/proc/self/status", status.as_mut_slice(), 0);
+        return Ok(vec![Act::of("look at /proc/self/status", found)]);
+    }
     Ok(vec![Act::of("read /proc/self/status", read(c"/proc/self/status"))])
 }
 
@@ -104,8 +115,11 @@ pub(super) fn socket_pair(_: &Targets) -> Tried {
     Ok(vec![Act::of("talk over a socket pair", talk().map_err(|error| errno(&error)))])
 }
 
-/// Makes an ordinary TCP and an ordinary UDP socket.
-pub(super) fn ordinary_sockets(_: &Targets) -> Tried {
+/// Makes an ordinary TCP and an ordinary UDP socket; minimal mode has pairs only.
+pub(super) fn ordinary_sockets(targets: &Targets) -> Tried {
+    if is_minimal(targets) {
+        return socket_pair(targets);
+    }
     let socket = |kind| call!(libc::SYS_socket, libc::AF_INET, kind | libc::SOCK_CLOEXEC, 0);
     Ok(vec![
         Act::of("socket(AF_INET, SOCK_STREAM)", socket(libc::SOCK_STREAM)),
@@ -160,8 +174,34 @@ pub(super) fn uname(_: &Targets) -> Tried {
     Ok(vec![Act::of("uname", call!(libc::SYS_uname, names.as_mut_slice()))])
 }
 
-/// Lists its own processes.
-pub(super) fn own_processes(_: &Targets) -> Tried {
+/// Lists its own processes; in minimal mode it may only look at its entry.
+pub(super) fn own_processes(targets: &Targets) -> Tried {
+    if is_minimal(targets) {
+        return read_own_status(targets);
+    }
     let listed = std::fs::read_dir("/proc/self/task").map(|_| 0).map_err(|error| errno(&error));
     Ok(vec![Act::of("list /proc/self/task", listed)])
+}
+
+/// Reads from a device it may read.
+pub(super) fn read_random(_: &Targets) -> Tried {
+    Ok(vec![Act::of("read /dev/urandom", read(c"/dev/urandom"))])
+}
+
+/// Locks a file of its own.
+pub(super) fn lock_own_file(targets: &Targets) -> Tried {
+    let path = scratch(targets, "lock")?;
+    let locked = open(&path, libc::O_RDWR | libc::O_CREAT)
+        .and_then(|file| call!(libc::SYS_flock, file, libc::LOCK_EX | libc::LOCK_NB));
+    let _ = unlink(&path);
+    Ok(vec![Act::of("lock a file of its own", locked)])
+}
+
+/// Talks over a pipe.
+pub(super) fn own_pipe(_: &Targets) -> Tried {
+    let (reading, writing) = super::tampering::pipe()?;
+    let mut byte = [0_u8; 1];
+    let written = call!(libc::SYS_write, writing, b"x".as_slice(), 1);
+    let heard = call!(libc::SYS_read, reading, byte.as_mut_slice(), 1);
+    Ok(vec![Act::of("write to a pipe", written), Act::of("read from it", heard)])
 }

@@ -11,22 +11,20 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe};
 
 use super::kernel;
-use super::outcome::{Act, Acts};
+use super::outcome::{Act, Done};
 
 /// How long one attempt may take, in milliseconds.
 const ATTEMPT_MS_MAX: u16 = 10_000;
 /// Bytes of one attempt's acts, encoded.
 const ACTS_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Runs `attempt` in a child and gives back its acts, or the one act of being killed.
-pub fn acts(attempt: impl FnOnce() -> Acts) -> Acts {
-    match try_acts(attempt) {
-        Ok(acts) => acts,
-        Err(errno) => vec![Act::failed("run the attempt in a child", errno.to_string())],
-    }
+/// Runs `attempt` in a child and gives back what it did, or the one act of being killed.
+pub fn done(attempt: impl FnOnce() -> Done) -> Done {
+    try_done(attempt)
+        .unwrap_or_else(|errno| vec![Act::failed("run the attempt in a child", errno.to_string())].into())
 }
 
-fn try_acts(attempt: impl FnOnce() -> Acts) -> Result<Acts, Errno> {
+fn try_done(attempt: impl FnOnce() -> Done) -> Result<Done, Errno> {
     let (reading, writing) = pipe()?;
     let Some(child) = kernel::fork()? else {
         drop(reading);
@@ -41,8 +39,8 @@ fn try_acts(attempt: impl FnOnce() -> Acts) -> Result<Acts, Errno> {
     Ok(judge(encoded, ended(child)?))
 }
 
-fn report(writing: OwnedFd, acts: &Acts) {
-    let encoded = serde_json::to_vec(acts).unwrap_or_default();
+fn report(writing: OwnedFd, done: &Done) {
+    let encoded = serde_json::to_vec(done).unwrap_or_default();
     let _ = File::from(writing).write_all(&encoded);
 }
 
@@ -69,12 +67,13 @@ fn ended(child: Pid) -> Result<WaitStatus, Errno> {
     }
 }
 
-fn judge(encoded: Option<Vec<u8>>, status: WaitStatus) -> Acts {
+fn judge(encoded: Option<Vec<u8>>, status: WaitStatus) -> Done {
     match (encoded, status) {
-        (None, _) => vec![Act::failed("end in time", format!("not ended after {ATTEMPT_MS_MAX} ms"))],
-        (Some(_), WaitStatus::Signaled(_, signal, _)) => vec![Act::killed("stay alive", signal)],
-        (Some(encoded), _) => serde_json::from_slice(&encoded)
-            .unwrap_or_else(|error| vec![Act::failed("report", format!("unreadable report: {error}"))]),
+        (None, _) => vec![Act::failed("end in time", format!("not ended after {ATTEMPT_MS_MAX} ms"))].into(),
+        (Some(_), WaitStatus::Signaled(_, signal, _)) => vec![Act::killed("stay alive", signal)].into(),
+        (Some(encoded), _) => serde_json::from_slice(&encoded).unwrap_or_else(|error| {
+            vec![Act::failed("report", format!("unreadable report: {error}"))].into()
+        }),
     }
 }
 
@@ -85,16 +84,17 @@ mod tests {
 
     #[test]
     fn acts_come_back_from_the_child() {
-        let acts = acts(|| vec![Act::of("ask", Err(Errno::EPERM))]);
+        let acts = done(|| vec![Act::of("ask", Err(Errno::EPERM))].into()).acts;
         assert_eq!(acts[0].errno.as_deref(), Some("EPERM"));
     }
 
     #[test]
     fn a_killed_child_is_reported_with_its_signal() {
-        let acts = acts(|| {
+        let acts = done(|| {
             let _ = kill(Pid::this(), Signal::SIGSYS);
-            Vec::new()
-        });
+            Done::default()
+        })
+        .acts;
         assert_eq!((acts[0].outcome, acts[0].signal.as_deref()), (Outcome::Denied, Some("SIGSYS")));
     }
 }

@@ -100,8 +100,8 @@ pub fn call<const COUNT: usize>(number: i64, arguments: [Argument<'_>; COUNT]) -
 }
 
 fn raw(number: i64, [a, b, c, d, e, f]: [i64; 6]) -> Answer {
-    // SAFETY: `call` and `garbage` are the only callers: what pointers point to is borrowed until they return, or
-    // no argument is a valid address. Attempts run in a child that ends after them, so no state of ours outlives it.
+    // SAFETY: `call`, `garbage` and `drawn` are the only callers: what pointers point to is borrowed until they
+    // return, or no argument is a valid address, or the process is one that `drawn` demands. Attempts run in a child that ends after them, so no state of ours outlives it.
     let answer = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if answer == -1 { Err(Errno::last()) } else { Ok(answer) }
 }
@@ -112,6 +112,29 @@ fn raw(number: i64, [a, b, c, d, e, f]: [i64; 6]) -> Answer {
 /// The kernel's errno.
 pub fn garbage(number: i64) -> Answer {
     raw(number, [-1; 6])
+}
+
+/// One argument of a call drawn at random.
+#[derive(Clone, Copy, Debug)]
+pub enum Drawn {
+    /// A plain value.
+    Number(i64),
+    /// An address so far into the memory for drawn calls.
+    Memory(usize),
+}
+
+/// Makes a system call drawn at random. Only in a process that is thrown away afterwards and reports nothing: the
+/// call may unmap, protect or overwrite any of its memory, and then a signal ends it.
+///
+/// # Errors
+/// The kernel's errno.
+pub fn drawn(number: i64, arguments: [Drawn; 6], memory: &mut [u8]) -> Answer {
+    let begin = address_mut(memory);
+    let register = |argument| match argument {
+        Drawn::Number(value) => value,
+        Drawn::Memory(offset) => begin + offset.min(memory.len()) as i64,
+    };
+    raw(number, arguments.map(register))
 }
 
 /// Makes a call that creates a process sharing nothing; the new process ends at once and is waited for.

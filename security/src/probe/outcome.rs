@@ -135,12 +135,31 @@ pub struct Report {
     pub detail: String,
     /// Each act.
     pub acts: Acts,
+    /// The targets it was aimed at.
+    #[serde(default)]
+    pub aims: Vec<String>,
+}
+
+/// What the child says at its end.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Done {
+    /// Each act.
+    pub acts: Acts,
+    /// The targets it was aimed at.
+    pub aims: Vec<String>,
+}
+
+impl From<Acts> for Done {
+    fn from(acts: Acts) -> Self {
+        Self { acts, aims: Vec::new() }
+    }
 }
 
 impl Report {
-    /// The report on `acts`.
+    /// The report on what was done.
     #[must_use]
-    pub fn new(id: &str, acts: Acts) -> Self {
+    pub fn new(id: &str, done: impl Into<Done>) -> Self {
+        let Done { acts, aims } = done.into();
         let words: Vec<String> = acts.iter().map(in_words).collect();
         Self {
             id: id.to_owned(),
@@ -149,6 +168,7 @@ impl Report {
             signal: shared(&acts, |act| act.signal.clone()),
             detail: words.join("; "),
             acts,
+            aims,
         }
     }
 }

@@ -1,11 +1,15 @@
 //! What an attempt is aimed at: paths, addresses and processes, told by whoever asks.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 
 /// `KEY=VALUE` pairs; which keys an attempt needs stands in the catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Targets(BTreeMap<String, String>);
+pub struct Targets {
+    values: BTreeMap<String, String>,
+    aims: RefCell<BTreeSet<String>>,
+}
 
 /// Why an attempt has nothing to aim at, in words.
 pub type Missing = String;
@@ -26,12 +30,12 @@ impl Targets {
 
     /// Sets one target.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
-        self.0.insert(key.to_owned(), value.into());
+        self.values.insert(key.to_owned(), value.into());
     }
 
     /// All targets, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.values.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The target called `key`.
@@ -39,7 +43,14 @@ impl Targets {
     /// # Errors
     /// [`Missing`] if it was not given.
     pub fn text(&self, key: &str) -> Result<&str, Missing> {
-        self.0.get(key).map(String::as_str).ok_or_else(|| format!("needs the target {key}=..."))
+        self.aims.borrow_mut().insert(key.to_owned());
+        self.values.get(key).map(String::as_str).ok_or_else(|| format!("needs the target {key}=..."))
+    }
+
+    /// The keys that were asked for: what the attempt was aimed at.
+    #[must_use]
+    pub fn aims(&self) -> Vec<String> {
+        self.aims.borrow().iter().cloned().collect()
     }
 
     /// The target called `key` as a number.
@@ -69,6 +80,13 @@ mod tests {
         let targets = Targets::parse(["secret=/a=b", "victim=12"]).unwrap();
         assert_eq!(targets.text("secret"), Ok("/a=b"));
         assert_eq!(targets.number("victim"), Ok(12));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_remembered() {
+        let targets = Targets::parse(["secret=/a", "victim=12"]).unwrap();
+        let _ = (targets.text("secret"), targets.number("tcp"));
+        assert_eq!(targets.aims(), ["secret", "tcp"]);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 
 use serde_json::Value;
 
-use crate::daemon::Daemon;
-use crate::machine::Mode;
+use only1mcp_escape::catalogue::Mode;
+use only1mcp_escape::runner::daemon::Daemon;
 
 /// Walls that are namespaces: the name in `status`, the name in /proc.
 const NAMESPACES: [(&str, &str); 7] = [
@@ -22,8 +22,8 @@ const NAMESPACES: [(&str, &str); 7] = [
 
 /// Every sentence of `status` and the plan that the kernel contradicts.
 pub fn disagreements(daemon: &Daemon, server: &str) -> Vec<String> {
-    let status = daemon.status(server);
-    let init = daemon.server_process(server);
+    let status = daemon.status(server).unwrap();
+    let init = daemon.server_process(server).unwrap();
     let process = child_of(init).unwrap_or(init);
     let walls = names(&status, "walls");
     let mut found = Vec::new();
@@ -36,6 +36,7 @@ pub fn disagreements(daemon: &Daemon, server: &str) -> Vec<String> {
     check(&mut found, "memory limit", walls.contains("memory limit") == cgroup_file(process, "memory.max"));
     check(&mut found, "process limit", walls.contains("process limit") == cgroup_file(process, "pids.max"));
     check(&mut found, "cpu limit", walls.contains("cpu limit") == cgroup_file(process, "cpu.max"));
+    check(&mut found, "own session", session_of(init) == Some(init));
     let missing = names(&status, "walls_missing");
     check(&mut found, "no wall both stands and is missing", walls.is_disjoint(&missing));
     check(&mut found, "all 17 walls are named", walls.len() + missing.len() == 17);
@@ -60,6 +61,11 @@ fn names(status: &Value, key: &str) -> BTreeSet<String> {
 fn child_of(init: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()
+}
+
+fn session_of(process: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
 }
 
 fn namespace_differs(process: u32, link: &str) -> bool {
@@ -87,19 +93,22 @@ fn check_status_file(found: &mut Vec<String>, walls: &BTreeSet<String>, process:
     let filters: u32 = line("Seccomp_filters").parse().unwrap_or(0);
     check(found, "seccomp", walls.contains("seccomp") && line("Seccomp") == "2" && filters >= 2);
     // A person may not drop groups in a user namespace of their own.
-    check(found, "no supplementary groups", mode == Mode::User || line("Groups").is_empty());
+    check(found, "no supplementary groups", !mode.has_pool() || line("Groups").is_empty());
     check(found, "never root", !line("Uid").split_whitespace().any(|uid| uid == "0"));
 }
 
 /// In root mode: neither the supervisor's, nor the proxy's, nor another server's.
 fn own_uid(daemon: &Daemon, server: &str) -> bool {
-    if daemon.mode == Mode::User {
-        return daemon.server_person(server) != *daemon.person();
+    if !daemon.mode.has_pool() {
+        return daemon.server_person(server).unwrap() != *daemon.person();
     }
-    let own = daemon.server_person(server).uid;
+    let own = daemon.server_person(server).unwrap().uid;
     let others = crate::PROFILES.iter().filter(|other| **other != server);
-    let proxy = fs::metadata(format!("/proc/{}", daemon.process("serve"))).map_or(0, |proxy| proxy.uid());
-    own != 0 && own != proxy && others.into_iter().all(|other| daemon.server_person(other).uid != own)
+    let proxy =
+        fs::metadata(format!("/proc/{}", daemon.process("serve").unwrap())).map_or(0, |proxy| proxy.uid());
+    own != 0
+        && own != proxy
+        && others.into_iter().all(|other| daemon.server_person(other).unwrap().uid != own)
 }
 
 /// Whether the process is in a cgroup v2 group with this limit set.
@@ -126,14 +135,14 @@ fn check_landlock(found: &mut Vec<String>, status: &Value, walls: &BTreeSet<Stri
 
 /// The words of `explain` are about the plan in force, and true of the process.
 fn check_explanation(found: &mut Vec<String>, daemon: &Daemon, server: &str, process: u32, status: &Value) {
-    let explained = daemon.explanation(server);
+    let explained = daemon.explanation(server).unwrap();
     check(found, "digest of explain", explained.get("digest") == status.get("digest"));
     let list = |key: &str| explained.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let text =
         |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mounts: BTreeSet<String> = list("mounts").iter().map(|mount| text(mount, "path")).collect();
     let planned: BTreeSet<String> =
-        daemon.plan(server).binds.iter().map(|bind| bind.target.clone()).collect();
+        daemon.plan(server).unwrap().binds.iter().map(|bind| bind.target.clone()).collect();
     check(found, "mounts of explain", mounts == planned);
     let names: BTreeSet<String> = list("environment").iter().map(|entry| text(entry, "name")).collect();
     check(found, "environment of explain", names == environment(process));
@@ -144,7 +153,7 @@ fn check_explanation(found: &mut Vec<String>, daemon: &Daemon, server: &str, pro
         .iter()
         .map(|group| group.get("calls").and_then(Value::as_array).map_or(0, Vec::len))
         .sum();
-    check(found, "system calls of explain", calls == daemon.plan(server).system_calls.len());
+    check(found, "system calls of explain", calls == daemon.plan(server).unwrap().system_calls.len());
 }
 
 fn environment(process: u32) -> BTreeSet<String> {
@@ -159,7 +168,7 @@ fn check_limits(found: &mut Vec<String>, daemon: &Daemon, server: &str, process:
         let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         line.split_whitespace().nth(1).unwrap_or_default().to_owned()
     };
-    let limits = &daemon.plan(server).limits;
+    let limits = &daemon.plan(server).unwrap().limits;
     check(found, "open files", hard("Max open files") == limits.open_files.to_string());
     check(found, "file size", hard("Max file size") == limits.file_bytes.to_string());
     check(found, "core files", hard("Max core file size") == "0");
@@ -167,7 +176,7 @@ fn check_limits(found: &mut Vec<String>, daemon: &Daemon, server: &str, process:
 
 /// Every mount the kernel shows is in the plan, and every planned one stands and is as writable as planned.
 fn check_mounts(found: &mut Vec<String>, daemon: &Daemon, server: &str, process: u32) {
-    let plan = daemon.plan(server);
+    let plan = daemon.plan(server).unwrap();
     let text = fs::read_to_string(format!("/proc/{process}/mountinfo")).unwrap_or_default();
     let mounted: Vec<(&str, bool)> = text
         .lines()

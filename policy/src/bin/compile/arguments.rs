@@ -5,13 +5,14 @@ use crate::open::unmapped_root;
 use only1mcp_policy::check::BUILT_IN_NAME;
 use only1mcp_policy::floor::Own;
 use only1mcp_policy::path::{normalise, parent};
+use only1mcp_policy::stand_in::StandIn;
 use only1mcp_wire::Mode;
 use std::ffi::OsString;
 
 /// How the program is called.
-pub const USAGE: &str = "usage: only1mcp-compile plan|check|explain|show|view|schema [--config PATH|builtin] \
+pub const USAGE: &str = "usage: only1mcp-compile plan|check|explain|show|view|schema|confinements [--config PATH|builtin] \
 [--program-dir DIR] [--state-dir DIR] [--runtime-dir DIR] [--mode user|root|system] [--server NAME] \
-[--policy-file FILE] [--json] [--strict-owner UID]";
+[--policy-file FILE] [--document FILE] [--json] [--strict-owner UID] [--probe SERVER --canary DIR]";
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum Action {
     View,
     /// JSON Schema.
     Schema,
+    /// What can be compared, as JSON.
+    Confinements,
 }
 
 /// The command line.
@@ -49,10 +52,16 @@ pub struct Arguments {
     pub server: Option<String>,
     /// A policy file to check by itself.
     pub policy_file: Option<String>,
+    /// A file that is a policy or a configuration: its keys tell.
+    pub document: Option<String>,
     /// Whether findings and explanations are printed as JSON.
     pub json: bool,
     /// The one uid that files may belong to.
     pub strict_owner: Option<u32>,
+    /// The server whose place the probe takes.
+    pub probe: Option<String>,
+    /// The directory of canaries that the probe sees.
+    pub canary: Option<String>,
 }
 
 impl Arguments {
@@ -70,6 +79,12 @@ impl Arguments {
             }
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))??;
             read.option(&word, value)?;
+        }
+        if let Some(document) = &read.document {
+            read.config = Some(document.clone());
+        }
+        if read.probe.is_some() != read.canary.is_some() {
+            return Err("--probe and --canary belong together".to_owned());
         }
         if action == Action::Explain && read.server.is_none() {
             return Err("explain needs --server NAME".to_owned());
@@ -89,8 +104,11 @@ impl Arguments {
             mode: if root { Mode::Root } else { Mode::User },
             server: None,
             policy_file: None,
+            document: None,
             json: false,
             strict_owner: None,
+            probe: None,
+            canary: None,
         }
     }
 
@@ -102,7 +120,10 @@ impl Arguments {
             "--runtime-dir" => self.runtime_directory = Some(absolute(&value)?),
             "--mode" => self.mode = mode(&value)?,
             "--server" => self.server = Some(value),
+            "--probe" => self.probe = Some(value),
+            "--canary" => self.canary = Some(absolute(&value)?),
             "--policy-file" => self.policy_file = Some(absolute(&value)?),
+            "--document" => self.document = Some(absolute(&value)?),
             "--strict-owner" => {
                 let uid = value.parse().map_err(|_| format!("`{value}` is not a uid"))?;
                 self.strict_owner = Some(uid);
@@ -130,6 +151,11 @@ impl Arguments {
         self.runtime_directory.clone().into_iter().chain(runtime).chain([state])
     }
 
+    /// Where the probe stands in, if it does.
+    pub fn stand_in(&self) -> Option<StandIn> {
+        Some(StandIn { server: self.probe.clone()?, canary: self.canary.clone()? })
+    }
+
     /// The configuration's name in findings.
     pub fn config_name(&self) -> &str {
         self.config.as_deref().unwrap_or(BUILT_IN_NAME)
@@ -144,6 +170,7 @@ fn action(word: &str) -> Result<Action, String> {
         "show" => Action::Show,
         "view" => Action::View,
         "schema" => Action::Schema,
+        "confinements" => Action::Confinements,
         _ => return Err(format!("there is no command `{word}`")),
     })
 }
@@ -206,6 +233,8 @@ mod tests {
             "explain",
             "check --strict-owner x",
             "check --mode x",
+            "plan --probe a",
+            "plan --canary /c",
             "plan x",
         ] {
             assert!(read(bad).is_err(), "{bad}");

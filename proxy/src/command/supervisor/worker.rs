@@ -80,7 +80,12 @@ impl Worker {
 
     /// Adds a word.
     pub fn flag(&mut self, flag: &str) {
-        self.arguments.push(flag.into());
+        self.word(flag.into());
+    }
+
+    /// Adds a word that may be anything.
+    pub fn word(&mut self, word: OsString) {
+        self.arguments.push(word);
     }
 
     /// Adds a word for the first start alone; a start that failed for now does not count.

@@ -1,11 +1,11 @@
 //! The table for people: one line per attempt; profiles that answer alike share it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
-use only1mcp_escape::catalogue::Attempt;
-
-use crate::machine::{self, Mode};
-use crate::trial::Row;
+use super::machine;
+use super::trial::Row;
+use crate::catalogue::{Attempt, Mode};
 
 /// All rows of one mode.
 pub struct Table {
@@ -16,6 +16,7 @@ pub struct Table {
 
 impl Table {
     /// An empty table.
+    #[must_use]
     pub const fn new(mode: Mode) -> Self {
         Self { mode, order: Vec::new(), rows: BTreeMap::new() }
     }
@@ -29,6 +30,7 @@ impl Table {
     }
 
     /// The whole table.
+    #[must_use]
     pub fn in_words(&self) -> String {
         let mut text = format!(
             "\n{} mode\n{:<13} {:<60} {:<46} {:<26} {}\n",
@@ -42,16 +44,17 @@ impl Table {
         for (id, what) in &self.order {
             let rows = self.rows.get(id).map(Vec::as_slice).unwrap_or_default();
             let what: String = what.chars().take(60).collect();
-            text.push_str(&format!(
-                "{id:<13} {what:<60} {:<46} {:<26} {}\n",
+            let _ = writeln!(
+                text,
+                "{id:<13} {what:<60} {:<46} {:<26} {}",
                 merged(rows, |row| &row.outside),
                 merged(rows, |row| &row.inside),
                 merged(rows, |row| &row.twin)
-            ));
+            );
         }
         let count: usize = self.rows.values().map(Vec::len).sum();
         let failed: usize = self.rows.values().flatten().filter(|(_, row)| !row.failures.is_empty()).count();
-        text.push_str(&format!("{count} triples, {failed} not as they must be\n"));
+        let _ = writeln!(text, "{count} triples, {failed} not as they must be");
         text
     }
 }

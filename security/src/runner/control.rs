@@ -4,11 +4,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::unistd::Uid;
-use only1mcp_escape::catalogue::{Attempt, Control};
-use only1mcp_escape::probe::{Report, Targets};
 
-use crate::canaries::VARIABLE;
-use crate::machine::{self, Mode, Person};
+use super::canaries::{LOADERS, VARIABLE};
+use super::fault::{Context, Fault};
+use super::machine::{Person, Programs};
+use super::surroundings::Mover;
+use crate::catalogue::{Attempt, Control, Mode};
+use crate::probe::{Report, Targets};
 
 /// Answers by which a kernel says that it was built without something, or a machine that it has no such thing.
 const ABSENT: [&str; 8] = [
@@ -32,13 +34,29 @@ pub struct Outside {
     pub words: String,
     /// Why it proves nothing.
     pub failures: Vec<String>,
+    /// The targets it was aimed at.
+    pub aims: Vec<String>,
 }
 
 /// Runs the control of `attempt` as `person` (the server's own uid, as the host sees it).
-pub fn run(attempt: &Attempt, mode: Mode, person: &Person, targets: &Targets, base: &Path) -> Outside {
+///
+/// # Errors
+/// If it cannot be started.
+pub fn run(
+    attempt: &Attempt,
+    mode: Mode,
+    person: &Person,
+    targets: &Targets,
+    base: &Path,
+    programs: &Programs,
+) -> Result<Outside, Fault> {
     let control = attempt.control(mode);
     if control == Control::Root && !Uid::current().is_root() {
-        return Outside { words: "not run: needs root".to_owned(), failures: Vec::new() };
+        return Ok(Outside {
+            words: "not run: needs root".to_owned(),
+            failures: Vec::new(),
+            aims: Vec::new(),
+        });
     }
     let mut targets = targets.clone();
     targets.set("scratch", base.join("outside").to_string_lossy());
@@ -54,36 +72,39 @@ pub fn run(attempt: &Attempt, mode: Mode, person: &Person, targets: &Targets, ba
     if control == Control::UnmappedNamespace {
         targets.set("fresh", "yes");
     }
-    let mut command = prepared(attempt, control, person, base);
+    let probe = programs.find("only1mcp-probe")?;
+    let mut command = prepared(attempt, control, person, base, &probe);
     command.arg("attempt").arg(attempt.id).env(VARIABLE, "canary").env("AWS_SECRET_ACCESS_KEY", "canary");
+    command.envs(LOADERS);
+    let _moving = Mover::wanted_by(attempt.id, base, person)?;
     for (key, value) in targets.iter() {
         command.arg("--target").arg(format!("{key}={value}"));
     }
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    match serde_json::from_slice::<Report>(&output.stdout) {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.doing(|| format!("run the control of {}", attempt.id))?;
+    Ok(match serde_json::from_slice::<Report>(&output.stdout) {
         Ok(report) => judged(attempt, control, &report),
         Err(_) => failed(&format!("control said nothing: {}", String::from_utf8_lossy(&output.stderr))),
-    }
+    })
 }
 
 fn failed(text: &str) -> Outside {
-    Outside { words: "failed".to_owned(), failures: vec![text.to_owned()] }
+    Outside { words: "failed".to_owned(), failures: vec![text.to_owned()], aims: Vec::new() }
 }
 
 /// The command line up to the probe's arguments.
-fn prepared(attempt: &Attempt, control: Control, person: &Person, base: &Path) -> Command {
-    let probe = machine::program("only1mcp-probe");
+fn prepared(attempt: &Attempt, control: Control, person: &Person, base: &Path, probe: &Path) -> Command {
     match control {
-        _ if attempt.id == "F06" => {
+        _ if attempt.id.starts_with("F06") => {
             let mut command = person.command("/bin/sh");
-            command.arg("-c").arg("exec 7<\"$0\"; exec \"$@\"").arg(base.join("outside")).arg(&probe);
+            command.arg("-c").arg("exec 7<\"$0\"; exec \"$@\"").arg(base.join("outside")).arg(probe);
             command
         }
-        Control::SameUid | Control::MayBeAbsent | Control::UnmappedNamespace => person.command(&probe),
-        Control::Root => Person::root().unwrap().command(&probe),
+        Control::SameUid | Control::MayBeAbsent | Control::UnmappedNamespace => person.command(probe),
+        Control::Root => Person { uid: 0, gid: 0 }.command(probe),
         Control::UserNamespace => {
             let mut command = person.command("/usr/bin/unshare");
-            command.args(NAMESPACES).arg(&probe);
+            command.args(NAMESPACES).arg(probe);
             command
         }
     }
@@ -112,5 +133,5 @@ fn judged(attempt: &Attempt, control: Control, report: &Report) -> Outside {
     if absent > 0 && allowed > 0 {
         words.push_str(&format!(", absent here {absent}"));
     }
-    Outside { words, failures }
+    Outside { words, failures, aims: report.aims.clone() }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::machine::{self, Person};
+use super::machine::{Person, Programs};
 
 /// One connection, one client.
 pub struct Relay {
@@ -20,15 +20,27 @@ pub struct Relay {
 
 impl Relay {
     /// Connects and shakes hands.
-    pub fn connect(person: &Person, runtime: &Path, state: &Path) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// If there is no relay, or no handshake.
+    pub fn connect(
+        programs: &Programs,
+        person: &Person,
+        runtime: &Path,
+        state: &Path,
+    ) -> Result<Self, String> {
         if !runtime.join("relay.sock").exists() {
             return Err("no relay socket yet".to_owned());
         }
-        let mut command = person.command(machine::program("only1mcp"));
+        let program = programs.find("only1mcp").map_err(|fault| fault.to_string())?;
+        let mut command = person.command(program);
         command.arg("stdio").arg("--runtime-dir").arg(runtime).arg("--state-dir").arg(state);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| error.to_string())?;
-        let (writer, reader) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let (Some(writer), Some(reader)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("the relay has no pipes".to_owned());
+        };
+        let reader = BufReader::new(reader);
         let mut relay = Self { child, writer, reader, last_id: 0 };
         let client = json!({"name": "walls", "version": "1"});
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
@@ -38,6 +50,9 @@ impl Relay {
     }
 
     /// Sends a request and waits for its result.
+    ///
+    /// # Errors
+    /// If the connection breaks, or the answer is an error.
     pub fn request(&mut self, method: &str, params: &Value) -> Result<Value, String> {
         self.last_id += 1;
         let id = self.last_id;
@@ -60,6 +75,9 @@ impl Relay {
     }
 
     /// Calls a tool; its structured content comes back.
+    ///
+    /// # Errors
+    /// If the connection breaks, or the answer is an error or holds none.
     pub fn call(&mut self, tool: &str, arguments: &Value) -> Result<Value, String> {
         let result = self.request("tools/call", &json!({"name": tool, "arguments": arguments}))?;
         result
@@ -69,6 +87,9 @@ impl Relay {
     }
 
     /// The names of all tools.
+    ///
+    /// # Errors
+    /// If the connection breaks, or the answer is an error.
     pub fn tools(&mut self) -> Result<Vec<String>, String> {
         let result = self.request("tools/list", &json!({}))?;
         let tools = result.get("tools").and_then(Value::as_array).cloned().unwrap_or_default();

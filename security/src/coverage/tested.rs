@@ -1,0 +1,22 @@
+//! What of the catalogue a test of its own holds.
+
+use super::Tested;
+
+/// In the order of the catalogue.
+pub const TESTED: &[Tested] = &[
+    Tested {
+        id: "P09",
+        what: "outlive the stop in a session of its own, deaf to every signal but one",
+        test: "launcher/tests/launcher/ending.rs::a_stubborn_server_is_killed_with_all_it_started",
+    },
+    Tested {
+        id: "C06",
+        what: "run as root, as the proxy or as another server does",
+        test: "tests/operator/walls.rs::two_servers_share_no_namespace_and_in_root_mode_no_uid",
+    },
+    Tested {
+        id: "C07",
+        what: "be given the uid, and with it the files, of a server that was there before",
+        test: "launcher/src/state/uids.rs::a_uid_is_free_again_only_when_its_directory_is_gone",
+    },
+];
