@@ -18,6 +18,7 @@ mod planting;
 mod races;
 mod reading;
 mod strangers;
+mod stuck;
 mod support;
 mod walls;
 mod wire;

@@ -107,4 +107,15 @@ pub const DRIVEN: &[Driven] = &[
         test: "tests/bad_input/hostile.rs::r16_a_server_that_ignores_every_request_to_end_is_killed_with_its_daemon",
         ..BLANK
     },
+    Driven {
+        id: "R17",
+        what: "a server that waits in the kernel where not even SIGKILL reaches it",
+        wall: "the launcher waits for nobody; an instance counts until it is buried",
+        answer: "the stop is under way; no second instance",
+        control: "its process is in state D on a frozen file system",
+        twin: "a neighbour answers; once thawed it is dead and starts again",
+        reference: "hung network file systems",
+        test: "launcher/tests/launcher/stuck.rs::r17_a_server_that_cannot_be_killed_holds_up_nobody_and_is_not_replaced_before_it_is_gone",
+        ..BLANK
+    },
 ];
