@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::catalogue::{self, Attempt, Mode};
 use crate::coverage::{self, Omitted, Tested};
+use crate::driven;
 
 const HEAD: &str = "# Attacks\n\n\
 <!-- Generated from security/src/attempts: BLESS=1 cargo test -p only1mcp-escape --lib ledger -->\n\n\
@@ -61,6 +62,7 @@ pub fn markdown() -> String {
     for Tested { id, what, test } in coverage::TESTED {
         text.push_str(&format!("| {id} | {what} | `{test}` |\n"));
     }
+    text.push_str(&driven::markdown());
     text.push_str("\n## Does not apply\n\n| id | attempt | why not |\n|---|---|---|\n");
     for Omitted { id, what, reason } in coverage::OMITTED {
         text.push_str(&format!("| {id} | {what} | {reason} |\n"));

@@ -10,6 +10,7 @@
 pub mod attempts;
 pub mod catalogue;
 pub mod coverage;
+pub mod driven;
 pub mod ledger;
 pub mod notes;
 pub mod probe;

@@ -20,6 +20,7 @@ mod pool;
 mod races;
 mod reading;
 mod strangers;
+mod stuck;
 mod support;
 mod walls;
 mod wire;

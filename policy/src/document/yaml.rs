@@ -57,7 +57,8 @@ fn options() -> Options {
 fn explain(error: &serde_saphyr::Error) -> (String, &'static str) {
     let message = error.without_snippet().to_string();
     // The place stands in front of our message already.
-    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default().to_owned();
     let help = if message.contains("duplicate") {
         "keep one of the two"
     } else {

@@ -47,7 +47,7 @@ pub const POLICIES: &[Case] = &[
     case("Y06", b"%YAML 1.1\n---\nextends: native\nmemory: {jit: no}\n", JIT),
     case("Y06", b"extends: native\x00\n", PLAIN),
     case("Y06", b"extends: nat\xe2\x80\xaeive\n", PLAIN),
-    case("Y06", b"extends: native\nfilesystem: {read: ['@/data/re\xe2\x80\xaeal']}\n", READ),
+    case("Y06", b"extends: native\nfilesystem: {read: ['/data/re\xe2\x80\xaeal']}\n", READ),
     case("Y06", b"extends: native\nfilesystem: {read: [\"@/data/re\\eal\"]}\n", READ),
     case("Y06", b"extends: native\nfilesystem: {read: [\"@/data/real\\nx\"]}\n", READ),
     case("Y07", b"extends: native\nfilesystem: {read: [data]}\n", READ),
