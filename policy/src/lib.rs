@@ -23,6 +23,7 @@ pub mod limits;
 pub mod path;
 pub mod plan;
 pub mod policy;
+pub mod printable;
 pub mod profile;
 pub mod protected;
 pub mod redact;

@@ -19,12 +19,21 @@ use nix::unistd::Pid;
 
 use super::fault::{Context, Fault};
 use super::machine::{self, Person, Programs};
+use super::surroundings::{Knocker, Litter};
 use crate::attempts;
 use crate::catalogue::Mode;
 use crate::probe::Targets;
 
 /// The variable that must not get inside.
 pub const VARIABLE: &str = "ONLY1MCP_CANARY_VARIABLE";
+/// Variables by which runtimes and the C library load code; they must not get inside either.
+pub const LOADERS: [(&str, &str); 5] = [
+    ("LD_LIBRARY_PATH", "/only1mcp-canary-loader"),
+    ("NODE_OPTIONS", "--title=only1mcp-canary-loader"),
+    ("PYTHONSTARTUP", "/only1mcp-canary-loader"),
+    ("JAVA_TOOL_OPTIONS", "-Donly1mcp-canary-loader=1"),
+    ("BASH_ENV", "/only1mcp-canary-loader"),
+];
 const GRANTED: &str = "granted to be read";
 
 /// All canaries of one run.
@@ -41,6 +50,8 @@ pub struct Canaries {
     abstract_name: String,
     segment: Option<Segment>,
     victim: Option<Victim>,
+    knocker: Knocker,
+    litter: Litter,
 }
 
 /// A process worth attacking, with the same uid as the server.
@@ -81,6 +92,7 @@ impl Canaries {
         set_mode(&path, 0o777)?;
         let secret =
             format!("canary-{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 1));
+        let litter = Litter::leave(&format!("only1mcp-canary-{name}"), &secret)?;
         let canaries = Self {
             base,
             programs: programs.clone(),
@@ -93,6 +105,8 @@ impl Canaries {
             abstract_name,
             segment: Segment::new(),
             victim: None,
+            knocker: Knocker::start()?,
+            litter,
         };
         common_ground::plant_key();
         canaries.refill(person)?;
@@ -174,6 +188,8 @@ impl Canaries {
         for (key, files) in attempts::found_on_this_machine() {
             targets.set(key, files);
         }
+        targets.set("temporary", self.litter.paths());
+        targets.set("knocked", format!("127.0.0.1:{}", self.knocker.port));
         targets.set("abstract", self.abstract_name.clone());
         targets.set("variable", VARIABLE);
         targets.set("hostname", machine::host_name()?);
@@ -206,7 +222,14 @@ impl Canaries {
         let secret = known(&targets, "secret")?;
         targets.set("config", secret.clone());
         targets.set("other_state", secret);
+        targets.set("own_place", self.base.to_string_lossy());
         targets.set("system_calls", "0,1");
+        let bounds =
+            [("scratch_bytes", 1 << 26), ("file_bytes", 1 << 30), ("open_files", 4096), ("processes", 64)];
+        for (key, bound) in bounds {
+            targets.set(key, bound.to_string());
+        }
+        targets.set("scratch_files", "16384");
         let directory = self.base.join("stand-in");
         fs::create_dir_all(&directory).doing(|| format!("make {}", directory.display()))?;
         for name in ["admin.sock", "relay.sock"] {
@@ -266,6 +289,7 @@ impl Canaries {
             Some(Ok(Some(status))) => harm.push(format!("the victim ended: {status}")),
             Some(Err(error)) => harm.push(format!("the victim cannot be asked after: {error}")),
         }
+        harm.extend(self.victim.as_ref().and_then(|victim| stopped(victim.child.id())));
         harm
     }
 
@@ -314,6 +338,17 @@ impl Drop for Canaries {
         }
         let _ = fs::remove_dir_all(&self.base);
     }
+}
+
+/// Says so if a process was stopped by a signal, and lets it go on.
+fn stopped(process: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    if !stat.rsplit_once(") ")?.1.starts_with('T') {
+        return None;
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(process).ok()?);
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT);
+    Some("the victim was stopped".to_owned())
 }
 
 fn unique(mode: Mode) -> String {
