@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::common_ground::{self, Segment};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::fault::{Context, Fault};
 use super::machine::{self, Person, Programs};
 use super::surroundings::{Knocker, Litter};
@@ -135,6 +138,7 @@ impl Canaries {
         for name in ["home", "granted", "granted-secret", "outside"] {
             give(&self.base.join(name), person)?;
         }
+        self.victim.iter().for_each(Victim::go_on);
         Ok(())
     }
 
@@ -277,6 +281,9 @@ impl Canaries {
             Ok(left) => harm.push(format!("the granted directory has {left} entries instead of 3")),
             Err(error) => harm.push(format!("the granted directory cannot be read any more: {error}")),
         }
+        if self.victim.as_ref().is_some_and(|victim| victim.is_stopped()) {
+            harm.push("the victim was stopped".to_owned());
+        }
         match self.victim.as_mut().map(|victim| victim.child.try_wait()) {
             None | Some(Ok(None)) => {}
             Some(Ok(Some(status))) => harm.push(format!("the victim ended: {status}")),
@@ -296,6 +303,7 @@ impl Canaries {
         let Some(mut victim) = self.victim.take() else {
             return vec!["the victim has gone".to_owned()];
         };
+        victim.go_on();
         drop(victim.child.stdin.take());
         let mut last = String::new();
         let read = victim.said.read_line(&mut last);
@@ -304,6 +312,21 @@ impl Canaries {
             Ok(status) => vec![format!("the victim's memory was changed, or it was killed: {status}")],
             Err(error) => vec![format!("the victim cannot be waited for: {error}")],
         }
+    }
+}
+
+impl Victim {
+    /// Lets it go on, should a control have stopped it.
+    fn go_on(&self) {
+        if let Ok(process) = i32::try_from(self.child.id()) {
+            // It is ours and not reaped, so the number is its own; one that has ended is noticed elsewhere.
+            let _ = kill(Pid::from_raw(process), Signal::SIGCONT);
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     }
 }
 

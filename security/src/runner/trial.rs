@@ -179,6 +179,7 @@ impl<'a> Trial<'a> {
         let granted =
             Granted { plan: &self.subject.plan, targets: &self.subject.targets, aims: [aims, &report.aims] };
         let catalogue = attempt.expected(self.subject.mode, self.subject.landlock_abi);
+        let in_user_mode = attempt.expected(Mode::User, self.subject.landlock_abi);
         let mut answers: Vec<&str> = Vec::new();
         for act in &report.acts {
             let expected = match granted.expectation(attempt, act) {
@@ -194,7 +195,7 @@ impl<'a> Trial<'a> {
                 }
                 Expectation::Any => act.answer(),
             };
-            evidence.weigh(act, expected);
+            evidence.weigh(act, expected, in_user_mode.to(&act.act));
             if !answers.contains(&act.answer()) {
                 answers.push(act.answer());
             }
