@@ -9,7 +9,7 @@ use crate::configuration::{Compilation, Compiler, Configuration};
 use crate::instances::{Instance, Instances, Phase, descendants};
 use crate::launch::Progress;
 use crate::limits::{DRAIN_TIME, SHUTDOWN_GRACE};
-use crate::log;
+use crate::log::{self, Level};
 use crate::machine::{Isolation, Machine};
 use crate::peer::{Peer, PeerError};
 use crate::requests::{self, Outcome};
@@ -157,14 +157,14 @@ impl Daemon {
     fn accept(&mut self) {
         match Peer::accept(self.listener.as_fd(), self.machine.mode) {
             Ok(_) if self.peer.is_some() || self.ending => {
-                log::warn("a second proxy connected and was sent away")
+                log::caused(Level::Warn, "a second proxy connected and was sent away")
             }
             Ok(peer) => {
                 self.connection += 1;
                 self.peer = Some(peer);
             }
             Err(PeerError::Kernel(Errno::EAGAIN | Errno::EINTR | Errno::ECONNABORTED)) => {}
-            Err(error) => log::warn(format_args!("refused a connection: {error}")),
+            Err(error) => log::caused(Level::Warn, format_args!("refused a connection: {error}")),
         }
     }
 
@@ -206,8 +206,8 @@ impl Daemon {
             return;
         }
         match why {
-            PeerError::Closed => log::info(why),
-            _ => log::warn(format_args!("closed a connection: {why}")),
+            PeerError::Closed => log::caused(Level::Info, why),
+            _ => log::caused(Level::Warn, format_args!("closed a connection: {why}")),
         }
         for id in self.instances.ids() {
             if let Some(instance) = self.instances.get_mut(id) {

@@ -12,6 +12,10 @@ pub const FINDINGS_BYTES_MAX: u64 = 64 * 1024;
 pub const INSTANCES_MAX: usize = 256;
 /// Messages that wait for a proxy that does not read; one more and the connection is closed.
 pub const OUTBOX_MESSAGES_MAX: usize = 512;
+/// Lines of the log that a proxy may cause in [`CAUSED_LINES_TIME`]; more are counted and left out.
+pub const CAUSED_LINES_MAX: u32 = 100;
+/// The stretch of time for which these lines are counted.
+pub const CAUSED_LINES_TIME: Duration = Duration::from_secs(60);
 /// Bytes of one credential.
 pub const CREDENTIAL_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of what a failing step says of its subject.

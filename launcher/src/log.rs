@@ -1,7 +1,15 @@
 //! Lines for a person on standard error: `launcher: LEVEL: text`. Nothing a server said is in them.
 
+mod throttle;
+
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+use throttle::{Line, Throttle};
+
+/// Counts what the proxy causes.
+static CAUSED: Mutex<Throttle> = Mutex::new(Throttle::new());
 
 /// What an operator should do about a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +37,19 @@ pub fn line(level: Level, text: impl Display) {
     // One write, so that lines of the launcher and of others do not mix.
     let line = format!("launcher: {}: {text}\n", level.word());
     let _: std::io::Result<()> = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Writes one line that the proxy can cause as often as it likes; after many in a short time it is left out.
+pub fn caused(level: Level, text: impl Display) {
+    let counted = CAUSED.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
+    match counted {
+        Line::Told(0) => line(level, text),
+        Line::Told(left_out) => {
+            line(Level::Warn, format_args!("{left_out} lines that the proxy caused were left out"));
+            line(level, text);
+        }
+        Line::LeftOut => {}
+    }
 }
 
 /// Something a person has to mend.

@@ -4,11 +4,9 @@ use crate::kernel::network;
 use crate::limits::OUTBOX_MESSAGES_MAX;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{PeerCredentials, PeerPidfd};
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, sendmsg,
-};
-use nix::unistd::{close, getuid};
-use only1mcp_wire::limits::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, getsockopt, recvmsg, sendmsg};
+use nix::unistd::getuid;
+use only1mcp_wire::limits::MESSAGE_BYTES_MAX;
 use only1mcp_wire::message::FromLauncher;
 use only1mcp_wire::{DecodeError, Mode, Request};
 use std::collections::VecDeque;
@@ -75,7 +73,7 @@ impl Peer {
         if !expected {
             return Err(PeerError::Stranger(uid));
         }
-        // Older kernels let descriptors through; `receive` looks for them in any case.
+        // Older kernels let descriptors through; `receive` takes none in any case.
         let _: nix::Result<()> = network::refuse_descriptors(socket.as_fd());
         // Since Linux 6.5. Without it the end of the connection tells the end of the proxy.
         let process = getsockopt(&socket, PeerPidfd).ok();
@@ -107,31 +105,29 @@ impl Peer {
     pub fn receive(&self) -> Result<Option<(u32, Request)>, PeerError> {
         // One byte more than allowed, so that a longer message is not taken for a full one.
         let mut buffer = [0; MESSAGE_BYTES_MAX + 1];
-        let mut control = nix::cmsg_space!([RawFd; DESCRIPTORS_MAX]);
-        let (count, whole) = {
+        let (count, flags) = {
             let mut slices = [IoSliceMut::new(&mut buffer)];
-            let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-            let received =
-                recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
-            let message = match received {
-                Ok(message) => message,
+            // No room for descriptors: the kernel installs none and says that something was cut off.
+            let received = recvmsg::<SockaddrStorage>(
+                self.socket.as_raw_fd(),
+                &mut slices,
+                None,
+                MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT,
+            );
+            match received {
+                Ok(message) => (message.bytes, message.flags),
                 Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
                 Err(Errno::ECONNRESET) => return Err(PeerError::Closed),
                 Err(errno) => return Err(errno.into()),
-            };
-            for part in message.cmsgs()? {
-                if let ControlMessageOwned::ScmRights(numbers) = part {
-                    close_all(numbers);
-                    return Err(PeerError::Descriptors);
-                }
             }
-            let cut = MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC;
-            (message.bytes, !message.flags.intersects(cut))
         };
+        if flags.contains(MsgFlags::MSG_CTRUNC) {
+            return Err(PeerError::Descriptors);
+        }
         if count == 0 {
             return Err(PeerError::Closed);
         }
-        if !whole {
+        if flags.contains(MsgFlags::MSG_TRUNC) {
             return Err(DecodeError::TooLong("message").into());
         }
         Ok(Some(Request::from_packet(buffer.get(..count).unwrap_or_default())?))
@@ -171,9 +167,33 @@ impl Peer {
     }
 }
 
-fn close_all(numbers: Vec<RawFd>) {
-    for number in numbers {
-        // A descriptor that cannot be closed is not open.
-        let _: nix::Result<()> = close(number);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    /// What a kernel lets through that cannot refuse descriptors: as many as one message carries.
+    #[test]
+    fn i07_descriptors_that_the_kernel_carries_end_the_connection_and_are_not_taken() {
+        let (own, proxy) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        let peer = Peer { socket: own, process: None, outbox: VecDeque::new(), greeted: false };
+        // A file that nothing else here has open: its links in /proc count it.
+        let (end, _other) = nix::unistd::pipe().unwrap();
+        let name = std::fs::read_link(format!("/proc/self/fd/{}", end.as_raw_fd())).unwrap();
+        let held = || {
+            let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+            open.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link == name)).count()
+        };
+        let packet = Request::Hello.to_packet(1);
+        for count in [1, 16, 17, 253] {
+            let before = held();
+            let numbers = vec![end.as_raw_fd(); count];
+            let control = [ControlMessage::ScmRights(&numbers)];
+            let slices = [IoSlice::new(&packet)];
+            sendmsg::<()>(proxy.as_raw_fd(), &slices, &control, MsgFlags::empty(), None).unwrap();
+            assert!(matches!(peer.receive(), Err(PeerError::Descriptors)), "{count}");
+            assert_eq!(held(), before, "{count}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::daemon::Daemon;
 use crate::instances::{Instance, Phase};
 use crate::launch::failure::Failure;
 use crate::launch::{Order, launch};
-use crate::log;
+use crate::log::{self, Level};
 use crate::machine::{Isolation, MINIMAL_LANDLOCK_ABI};
 use crate::peer::PeerError;
 use nix::errno::Errno;
@@ -71,7 +71,7 @@ fn view(daemon: &Daemon) -> Outcome {
     match configuration.view() {
         Ok(view) => Outcome::Answer(Reply::View { generation: configuration.generation }, vec![view]),
         Err(error) => {
-            log::error(format_args!("cannot hand out the view: {error}"));
+            log::caused(Level::Error, format_args!("cannot hand out the view: {error}"));
             refused(RefusalCode::NoConfiguration).into()
         }
     }
@@ -115,8 +115,9 @@ fn try_spawn(
         return Err(code(RefusalCode::StaleGeneration));
     }
     let (plan, filters) = configuration.server(server).ok_or(code(RefusalCode::UnknownServer))?;
+    // Counted first: what is refused from here on is told in the log.
+    daemon.instances.admit(server, &plan.spawn, Instant::now()).map_err(|why| held_back(server, why))?;
     let isolation = stand(daemon, plan).map_err(|wall| wall_missing(server, wall))?;
-    daemon.instances.admit(server, &plan.spawn, Instant::now()).map_err(code)?;
     let unnumbered = |errno: Errno| Refusal { errno: errno as i32, ..code(RefusalCode::LaunchFailed) };
     let id = daemon.instances.fresh_id().map_err(unnumbered)?;
     let (process, launching) = launch(&Order { plan, filters, partition, isolation }, &mut daemon.machine)
@@ -132,6 +133,12 @@ fn try_spawn(
     };
     daemon.instances.insert(id, instance);
     Ok(())
+}
+
+/// Says that the proxy asks for more than it may have.
+fn held_back(server: &ServerName, why: RefusalCode) -> Refusal {
+    log::caused(Level::Warn, format_args!("did not start server \"{server}\": {why}"));
+    code(why)
 }
 
 /// What can be put around this server; else the first wall that is required and missing.

@@ -6,7 +6,7 @@ use crate::configuration::Compiler;
 use crate::confine::{landlock, namespaces};
 use crate::credentials::Credentials;
 use crate::daemon::Daemon;
-use crate::kernel::{descriptors, filter, process};
+use crate::kernel::{descriptors, filter, network, process};
 use crate::limits::OPEN_FILES_MAX;
 use crate::log;
 use crate::machine::{Isolation, Machine};
@@ -22,7 +22,7 @@ use nix::sys::socket::{SockType as SocketKind, getsockopt};
 use nix::sys::stat::{Mode as FileMode, umask};
 use nix::unistd::{Pid, getppid};
 use only1mcp_wire::Mode;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use thiserror::Error;
@@ -167,6 +167,8 @@ fn sanitise() -> Result<OwnedFd, StartError> {
     if kind != SocketKind::SeqPacket || !getsockopt(&listener, AcceptConn).map_err(StartError::Listener)? {
         return Err(StartError::Listener(Errno::EPROTOTYPE));
     }
+    // A connection inherits this where the kernel knows it, so that nothing is in flight when we accept.
+    let _: nix::Result<()> = network::refuse_descriptors(listener.as_fd());
     descriptors::close_from(LISTENER + 1).map_err(|errno| StartError::Kernel("close_range", errno))?;
     process::default_signals();
     // A peer or a reader of the log that went away is an error number, not the end.

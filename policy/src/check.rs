@@ -14,6 +14,8 @@ use crate::finding::{Findings, Place, Spot};
 use crate::floor::Own;
 use crate::policy::Policy;
 use crate::profile::{self, PROFILES};
+use crate::resolve::Resolution;
+use crate::root::Root;
 use only1mcp_wire::limits::SERVERS_MAX;
 use only1mcp_wire::{Mode, ServerName};
 use proxy::Proxy;
@@ -67,6 +69,19 @@ pub fn check(input: &Input<'_>, findings: &mut Findings) -> Checked {
 pub fn check_policy(source: &Source, input: &Input<'_>, findings: &mut Findings) {
     let Some(document) = read_policy(source, findings) else { return };
     grants::check(&document, input, findings);
+}
+
+/// A single policy by itself, and what a server under it would see beside its program.
+pub fn whole_policy(
+    name: &str,
+    source: &Source,
+    input: &Input<'_>,
+    findings: &mut Findings,
+) -> Option<(Policy, Root)> {
+    let document = read_policy(source, findings)?;
+    let policy = finish_policy(name, &document, input, findings)?;
+    let root = visible::root(&policy, &Resolution::default(), input, &Place::whole(&source.path), findings);
+    Some((policy, root))
 }
 
 fn read_policy(source: &Source, findings: &mut Findings) -> Option<PolicyDocument> {

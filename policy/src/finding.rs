@@ -1,6 +1,7 @@
 //! Findings: what is wrong with a document, where, and what to do about it.
 
 use crate::limits::FINDINGS_MAX;
+use crate::printable::printable;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -99,9 +100,9 @@ impl Findings {
             self.dropped += 1;
             return;
         }
-        let Place { file, line, column } = place;
-        let finding =
-            Finding { severity, file: file.to_string(), line: *line, column: *column, message, help };
+        // All three quote what others wrote.
+        let [file, message, help] = [place.file.as_ref(), &message, &help].map(|text| printable(text, &[]));
+        let finding = Finding { severity, file, line: place.line, column: place.column, message, help };
         // Two servers with one policy would report each of its findings twice.
         if !self.list.contains(&finding) {
             self.list.push(finding);

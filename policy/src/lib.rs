@@ -5,10 +5,12 @@
 //! Reading order: [`limits`], [`finding`], [`document`], [`files`], [`path`], [`profile`],
 //! [`system_calls`], [`floor`], [`protected`], [`resolve`], [`root`], [`policy`], [`check`], [`plan`],
 //! [`view`], [`redact`], [`explain`], [`show`], [`schema`],
-//! [`stand_in`].
+//! [`stand_in`], [`confinement`], [`diff`].
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod confinement;
+pub mod diff;
 pub mod document;
 pub mod explain;
 pub mod files;
@@ -21,6 +23,7 @@ pub mod limits;
 pub mod path;
 pub mod plan;
 pub mod policy;
+pub mod printable;
 pub mod profile;
 pub mod protected;
 pub mod redact;

@@ -17,6 +17,7 @@ mod golden;
 mod help_texts;
 pub mod limits;
 pub mod paint;
+pub mod policy_diff;
 pub mod policy_test;
 pub mod program;
 pub mod relay;

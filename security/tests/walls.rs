@@ -8,8 +8,9 @@
 mod proc;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use only1mcp_escape::catalogue::{self, Mode};
+use only1mcp_escape::catalogue::{self, Mode, Pace};
 use only1mcp_escape::runner::canaries::Canaries;
 use only1mcp_escape::runner::control;
 use only1mcp_escape::runner::daemon::Daemon;
@@ -90,13 +91,16 @@ fn hold(mode: Mode, person: &Person) {
     let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES, &programs).unwrap();
     let mut relay = daemon.relay(&PROFILES).unwrap();
     let mut table = Table::new(mode);
+    let begin = Instant::now();
     let mut failures = Vec::new();
     for profile in PROFILES {
         let other = if profile == "node" { "native" } else { "node" };
         let subject = daemon.subject(profile, other).unwrap();
         let mut call = |tool: &str, arguments: &_| relay.call(&format!("{profile}__{tool}"), arguments);
         let mut trial = Trial::of(subject, &mut canaries, &mut call, &programs).unwrap();
-        for attempt in catalogue::all() {
+        for attempt in
+            catalogue::all().filter(|attempt| attempt.pace == Pace::Quick || profile == PROFILES[0])
+        {
             let row = trial.run(attempt).unwrap();
             failures
                 .extend(row.failures.iter().map(|failure| format!("{profile} {}: {failure}", attempt.id)));
@@ -105,6 +109,7 @@ fn hold(mode: Mode, person: &Person) {
         failures.extend(trial.finish().into_iter().map(|failure| format!("{profile}: {failure}")));
     }
     machine::say(&table.in_words());
+    machine::say(&format!("{} mode took {} s\n", mode.name(), begin.elapsed().as_secs()));
     drop(relay);
     failures.extend(daemon.end().unwrap());
     assert!(failures.is_empty(), "{} walls or proofs fail:\n{}", failures.len(), failures.join("\n"));

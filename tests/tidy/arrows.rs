@@ -14,7 +14,8 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("only1mcp-policy", &["only1mcp-wire"]),
     ("only1mcp", &["only1mcp-policy", "only1mcp-wire"]),
     ("only1mcp-tests", &["only1mcp-policy", "only1mcp-wire"]),
-    ("only1mcp-escape", &["only1mcp-policy", "only1mcp-wire"]),
+    // The proxy's lock: an attacker is put under it.
+    ("only1mcp-escape", &["only1mcp", "only1mcp-policy", "only1mcp-wire"]),
 ];
 /// Crates from outside, and who alone may depend on them directly.
 const WRAPPERS: [(&str, &[&str]); 5] = [

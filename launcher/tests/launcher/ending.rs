@@ -5,6 +5,7 @@ use crate::support::running::{Launcher, alive, eventually, everyone};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use only1mcp_wire::{Exit, RefusalCode, Reply, ServerPlan};
+use std::io::Read;
 use std::os::fd::AsFd;
 
 /// Ignores SIGTERM and the end of its input, and leaves a grandchild in a session of its own.
@@ -56,6 +57,47 @@ fn a_stubborn_server_is_killed_with_all_it_started() {
             Reply::Refused(refusal) => assert_eq!(refusal.code, RefusalCode::UnknownInstance),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[test]
+fn p09_a_daemon_that_left_its_session_and_its_parent_is_dead_when_the_end_is_told() {
+    for who in everyone() {
+        let marker = marker("daemon");
+        // Twice forked, in a session and group of its own, deaf to signals.
+        let daemon = format!("(setsid bash -c 'trap \"\" TERM HUP INT; (exec -a {marker} sleep 1000 &)' &)");
+        let script = format!("{daemon}; sleep 0.2; echo up; while :; do sleep 0.05; done");
+        let launcher =
+            Launcher::start(who, Home::new(vec![plan("forking", "/usr/bin/bash", &["bash", "-c", &script])]));
+        let mut proxy = launcher.proxy();
+        let mut server = proxy.spawn("forking").unwrap();
+        assert_eq!(server.hear(), "up");
+        eventually("the daemon runs", || alive(&marker) == 1);
+        assert_eq!(proxy.stop(&server, 10_000), Reply::Stopping);
+        let asked = std::time::Instant::now();
+        proxy.exit(server.spawned.instance);
+        assert_eq!((alive(&marker), launcher.cgroups()), (0, 0), "{who:?}");
+        println!("{who:?}: dead after {:?}", asked.elapsed());
+    }
+}
+
+#[test]
+fn p10_the_end_of_a_server_closes_the_streams_that_its_grandchild_holds() {
+    for who in everyone() {
+        let marker = marker("holder");
+        let script =
+            format!("(setsid bash -c 'exec -a {marker} sleep 1000' &) ; sleep 0.2; echo up; read go; exit 5");
+        let launcher =
+            Launcher::start(who, Home::new(vec![plan("holder", "/usr/bin/bash", &["bash", "-c", &script])]));
+        let mut proxy = launcher.proxy();
+        let mut server = proxy.spawn("holder").unwrap();
+        assert_eq!(server.hear(), "up");
+        eventually("the grandchild holds them", || alive(&marker) == 1);
+        server.say("go");
+        // Without the kill these would never end: both reads wait for the last holder.
+        assert_eq!((server.hear(), server.stderr.read(&mut [0]).unwrap()), (String::new(), 0), "{who:?}");
+        assert_eq!(proxy.exit(server.spawned.instance), Exit::Status(5), "{who:?}");
+        assert_eq!(alive(&marker), 0);
     }
 }
 

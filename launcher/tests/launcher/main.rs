@@ -9,10 +9,15 @@
     reason = "these are tests"
 )]
 
+mod descriptors;
 mod ending;
+mod hostile;
 mod launching;
 mod minimal;
+mod planting;
+mod races;
 mod reading;
+mod strangers;
 mod support;
 mod walls;
 mod wire;

@@ -18,7 +18,12 @@ const BLOCKED: [&str; 8] = [
 ];
 
 fn minimal(servers: Vec<ServerPlan>) -> Launcher {
-    Launcher::start_within(&BLOCKED, Who::Person, Home::new(servers), &["--allow-degraded"])
+    start(Home::new(servers))
+}
+
+/// A launcher in minimal mode.
+pub fn start(home: Home) -> Launcher {
+    Launcher::start_within(&BLOCKED, Who::Person, home, &["--allow-degraded"])
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::document::config::ServerDocument;
 use crate::finding::{Findings, Place, Spot};
 use crate::interpolate::expand;
 use crate::limits::{ARGUMENT_BYTES_MAX, REQUEST_TIMEOUT_MS_DEFAULT, STARTUP_TIMEOUT_MS_DEFAULT};
-use crate::path::form_error;
+use crate::path::{form_error, is_within};
 use crate::policy::Policy;
 use crate::redact;
 use crate::resolve::{self, Resolution, Search};
@@ -135,6 +135,13 @@ fn check_directory(document: &ServerDocument, root: &Root, findings: &mut Findin
     let Some(cwd) = &document.cwd else { return STATE_DIRECTORY.to_owned() };
     if let Some((why, help)) = form_error(&cwd.value) {
         findings.error(&cwd.place, format!("the path `{}` {why}", cwd.value), help);
+    } else if ["/proc", "/dev"].iter().any(|kernels| is_within(&cwd.value, kernels)) {
+        // By way of a descriptor or of another process's root a path there may lead anywhere.
+        findings.error(
+            &cwd.place,
+            format!("{} belongs to the kernel: no server can work there", cwd.value),
+            "remove `cwd` for /state, or name /tmp or a granted directory",
+        );
     } else if !root.shows(&cwd.value) && cwd.value != "/" {
         findings.error(
             &cwd.place,

@@ -301,6 +301,15 @@ mod tests {
     }
 
     #[test]
+    fn y03_numbers_of_another_base_are_refused_by_the_document() {
+        for value in ["0x10", "0X1F", "0o17", "0b11", "-0x1", "+0o7"] {
+            let mut findings = Findings::default();
+            let _ = yaml::read("t.yaml", &format!("processes: {value}\n"), &mut findings);
+            assert!(findings.to_text().contains("error: t.yaml:1:12: `"), "{value}: {}", findings.to_text());
+        }
+    }
+
+    #[test]
     fn y03_an_endless_number_is_refused() {
         let mut findings = Findings::default();
         assert!(yaml::read("t.yaml", "processes: .inf\n", &mut findings).is_none());

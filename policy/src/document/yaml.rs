@@ -89,6 +89,10 @@ fn refuse_features(file: &str, text: &str, findings: &mut Findings) {
                 &format!("`{value}` without quotes, true or false in YAML 1.1 and text in YAML 1.2, is"),
                 "write true or false, or put the text in quotes",
             ),
+            Event::Scalar(value, ScalarStyle::Plain, ..) if is_of_another_base(value) => refuse(
+                &format!("`{value}`, a number whose base not every reader knows, is"),
+                "write the number with decimal digits, or put the text in quotes",
+            ),
             Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
             Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
             _ => {}
@@ -114,6 +118,16 @@ fn refuse_properties(event: &Event<'_>, refuse: &mut impl FnMut(&str, &str)) {
     if tag {
         refuse("tags (`!name`) are", "remove the tag; put text in quotes");
     }
+}
+
+/// `0x1f`, `0o17`, `0b11`: numbers to some readers, texts to others.
+fn is_of_another_base(value: &str) -> bool {
+    let digits = value.trim_start_matches(['+', '-']);
+    let bases = [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)];
+    bases.iter().any(|(prefix, base)| {
+        let rest = digits.strip_prefix(prefix).unwrap_or_default();
+        !rest.is_empty() && rest.chars().all(|digit| digit == '_' || digit.is_digit(*base))
+    })
 }
 
 fn is_old_boolean(text: &str) -> bool {

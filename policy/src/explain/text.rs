@@ -1,6 +1,7 @@
 //! An explanation in plain words.
 
 use super::Explanation;
+use crate::printable::printable;
 use std::fmt::Write as _;
 
 /// So many names fit on a line of a terminal.
@@ -16,7 +17,8 @@ impl Explanation {
         self.visible(&mut out);
         self.allowed(&mut out);
         self.limited(&mut out);
-        out.0
+        // Paths, arguments and names are others' words.
+        printable(&out.0, &['\n'])
     }
 
     fn executed(&self, out: &mut Text) {

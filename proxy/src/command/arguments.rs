@@ -228,6 +228,12 @@ pub enum PolicyCommand {
     Check(PolicyCheckArguments),
     /// Say in plain words what one server may touch: files, system calls, network, limits, programs
     Explain(PolicyExplainArguments),
+    /// Say what a new policy allows that the old one did not, and what it no longer allows
+    ///
+    /// Effects are compared, not texts: files, system calls, limits, variables and credentials, tools,
+    /// walls that are required. What cannot be compared counts as wider. Exit code 1 if the new one is
+    /// wider in anything, 0 if not.
+    Diff(PolicyDiffArguments),
     /// Attack the real sandbox of one server under its own policy, and print what stopped each attempt
     ///
     /// Starts the launcher once more, with the probe in the place of the server and in directories of
@@ -259,6 +265,23 @@ pub struct PolicyExplainArguments {
     #[arg(value_name = "SERVER")]
     pub server: String,
     /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which configuration.
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// Arguments of `policy diff`.
+#[derive(Args, Debug)]
+pub struct PolicyDiffArguments {
+    /// A policy file, a configuration file, a directory of policies or with a configuration, or a server's id
+    #[arg(value_name = "OLD")]
+    pub old: String,
+    /// The same, of the same kind
+    #[arg(value_name = "NEW")]
+    pub new: String,
+    /// Print the differences as one JSON document
     #[arg(long)]
     pub json: bool,
     /// Which configuration.

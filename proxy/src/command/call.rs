@@ -6,6 +6,7 @@ use super::directories::Directories;
 use super::exit_code::Exit;
 use super::failure::Failure;
 use super::relay::{Conversation, Outcome};
+use only1mcp_policy::printable::printable;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -24,7 +25,7 @@ pub fn run(arguments: &CallArguments) -> Result<Exit, Failure> {
     let result = match conversation.request("tools/call", json!({"name": name, "arguments": input}))? {
         Outcome::Result(result) => result,
         Outcome::Error(code, message) => {
-            return Err(Failure::new(Exit::No, format!("{name}: {message} ({code})")));
+            return Err(Failure::new(Exit::No, format!("{name}: {} ({code})", printable(&message, &[]))));
         }
     };
     let shown = if arguments.json { format!("{result}\n") } else { readable(&result) };
@@ -93,7 +94,7 @@ fn distance(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// Texts as they are; other contents by a line that names them.
+/// Texts as they are but for what steers a terminal; other contents by a line that names them.
 fn readable(result: &Value) -> String {
     let contents = result.get("content").and_then(Value::as_array);
     let mut text: String = contents.into_iter().flatten().map(content).collect();
@@ -103,7 +104,8 @@ fn readable(result: &Value) -> String {
             None => "(no content)\n".into(),
         };
     }
-    text
+    // A person reads this; a program reads --json.
+    printable(&text, &['\n', '\t'])
 }
 
 fn content(content: &Value) -> String {
@@ -180,5 +182,7 @@ mod tests {
         assert_eq!(readable(&result), "one\n[image image/png, see --json]\n[link file:///x]\n");
         assert_eq!(readable(&json!({"structuredContent": {"a": 1}})), "{\n  \"a\": 1\n}\n");
         assert_eq!(readable(&json!({})), "(no content)\n");
+        let hostile = json!({"content": [{"type": "text", "text": "\u{1b}]0;x\u{7}\r\u{202e}"}]});
+        assert_eq!(readable(&hostile), "\\u{1b}]0;x\\u{7}\\u{d}\\u{202e}\n");
     }
 }

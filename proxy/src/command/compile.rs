@@ -8,8 +8,8 @@ use super::directories::{Configuration, Directories};
 use super::exit_code::Exit;
 use super::failure::Failure;
 use super::paint::Paint;
-use super::policy_test;
 use super::program::{Program, Programs};
+use super::{policy_diff, policy_test};
 use only1mcp_policy::view::View;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -29,6 +29,8 @@ pub enum Task {
     View,
     /// The JSON Schema.
     Schema,
+    /// What can be compared.
+    Confinements,
 }
 
 impl Task {
@@ -39,6 +41,7 @@ impl Task {
             Self::Show => "show",
             Self::View => "view",
             Self::Schema => "schema",
+            Self::Confinements => "confinements",
         }
     }
 }
@@ -94,6 +97,7 @@ pub fn policy(command: &PolicyCommand) -> Result<Exit, Failure> {
     match command {
         PolicyCommand::Check(arguments) => policy_check(arguments),
         PolicyCommand::Explain(arguments) => explain(arguments),
+        PolicyCommand::Diff(arguments) => policy_diff::run(arguments),
         PolicyCommand::Test(arguments) => policy_test::run(arguments),
     }
 }
@@ -122,7 +126,7 @@ fn explain(arguments: &PolicyExplainArguments) -> Result<Exit, Failure> {
 
 /// One thing `policy check` was asked to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Subject {
+pub(super) enum Subject {
     Everything,
     Server(String),
     File(PathBuf),
@@ -153,7 +157,7 @@ impl Subject {
         }
     }
 
-    fn add_to(&self, command: &mut Command) {
+    pub(super) fn add_to(&self, command: &mut Command) {
         match self {
             Self::Everything => {}
             Self::Server(name) => {
@@ -166,7 +170,8 @@ impl Subject {
     }
 }
 
-fn subjects(words: &[String]) -> Result<Vec<Subject>, Failure> {
+/// What the words of a command line stand for.
+pub(super) fn subjects(words: &[String]) -> Result<Vec<Subject>, Failure> {
     if words.is_empty() {
         return Ok(vec![Subject::Everything]);
     }
@@ -200,14 +205,14 @@ fn policy_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// `only1mcp-compile` with the configuration of this command.
-struct Tool {
+pub(super) struct Tool {
     programs: Programs,
     directories: Directories,
     config: Configuration,
 }
 
 impl Tool {
-    fn new(source: &Source) -> Result<Self, Failure> {
+    pub(super) fn new(source: &Source) -> Result<Self, Failure> {
         let directories = Directories::resolve(&Places::default())?;
         let config = directories.configuration(source)?;
         Ok(Self { programs: Programs::beside_us()?, directories, config })
@@ -231,7 +236,7 @@ impl Tool {
         }
     }
 
-    fn run(&self, task: Task, json: bool, more: impl Fn(&mut Command)) -> Result<Output, Failure> {
+    pub(super) fn run(&self, task: Task, json: bool, more: impl Fn(&mut Command)) -> Result<Output, Failure> {
         let mut command = command(&self.programs, &self.directories, task, &self.config)?;
         if json {
             command.arg("--json");

@@ -5,13 +5,13 @@
 pub enum Exit {
     /// Done.
     Ok,
-    /// Done, and the answer is no: a tool reported an error, a check found a difference.
+    /// Done, and the answer is no: a tool reported an error, a new policy is wider, an attempt to break out got through.
     No,
     /// The command line is wrong.
     Usage,
     /// A document or an argument's content is wrong.
     Data,
-    /// Something needed is not there: the daemon, a wall of this machine, a feature.
+    /// Something needed is not there: the daemon, a wall of this machine, a feature, an answer of `policy test`.
     Unavailable,
     /// A defect in only1mcp.
     Internal,
@@ -32,10 +32,10 @@ pub enum Exit {
 /// The table of the manual: each code and what it means.
 pub const TABLE: [(Exit, &str); 11] = [
     (Exit::Ok, "done"),
-    (Exit::No, "done, and the answer is no (the called tool reported an error)"),
+    (Exit::No, "done, and the answer is no (a tool's error, a wider policy, an attempt that got through)"),
     (Exit::Usage, "wrong usage"),
     (Exit::Data, "a configuration, policy or argument has errors"),
-    (Exit::Unavailable, "the daemon, a wall of this machine or a feature is missing"),
+    (Exit::Unavailable, "the daemon, a wall of this machine, a feature or a proof is missing"),
     (Exit::Internal, "a defect in only1mcp"),
     (Exit::CannotCreate, "a file, directory or socket cannot be made"),
     (Exit::InputOutput, "reading or writing failed"),

@@ -2,6 +2,7 @@
 
 use super::exit_code::Exit;
 use super::paint::Paint;
+use only1mcp_policy::printable::printable;
 use std::fmt;
 use std::io::Write;
 
@@ -39,8 +40,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.text)?;
-        self.help.iter().try_for_each(|help| writeln!(f, "help: {help}"))
+        // Both may quote what a server, a document or a command line says.
+        let shown = |text: &str| printable(text, &['\n', '\t']);
+        writeln!(f, "error: {}", shown(&self.text))?;
+        self.help.iter().try_for_each(|help| writeln!(f, "help: {}", shown(help)))
     }
 }
 

@@ -41,21 +41,22 @@ pub fn run(arguments: &PolicyTestArguments) -> Result<Exit, Failure> {
         programs.command(program)?;
     }
     let scratch = Scratch::make(&directories, &arguments.canaries)?;
-    check(&programs, &scratch, &config, &arguments.server)?;
+    check(&programs, &directories, &scratch, &config, &arguments.server)?;
     let command = escape(arguments, &programs, &scratch, &config)?;
     let ended = attack(command);
     scratch.wait_until_free();
     ended.and_then(answer)
 }
 
-/// Errors of the configuration are told before anything is started.
+/// Errors of the configuration are told before anything is started; what the daemon's own directories forbid, too.
 fn check(
     programs: &Programs,
+    directories: &Directories,
     scratch: &Scratch,
     config: &Configuration,
     server: &str,
 ) -> Result<(), Failure> {
-    let mut command = compile::command(programs, &scratch.own, Task::Check, config)?;
+    let mut command = compile::command(programs, directories, Task::Check, config)?;
     command.arg("--probe").arg(server).arg("--canary").arg(scratch.canaries.join(SHOWN));
     let check = compile::output(command)?;
     if check.status.success() {

@@ -2,6 +2,7 @@
 
 use crate::limits::{STDERR_LINE_BYTES, STDERR_LINES};
 use crate::servers::spawn::Reading;
+use only1mcp_policy::printable::printable;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use tokio::io::AsyncReadExt as _;
@@ -54,15 +55,7 @@ impl StderrTail {
 /// Text without control characters, so that a server cannot speak to the reader's terminal.
 #[must_use]
 pub fn escape(raw: &[u8]) -> String {
-    let mut out = String::new();
-    for c in String::from_utf8_lossy(raw).trim_end().chars() {
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    printable(String::from_utf8_lossy(raw).trim_end(), &[])
 }
 
 #[cfg(test)]

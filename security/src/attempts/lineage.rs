@@ -1,5 +1,7 @@
 //! Attacks by what a process may say about itself and its kin: signals by files, terminals, tracing, setuid programs.
 
+use std::time::Duration;
+
 use nix::errno::Errno;
 
 use super::tampering::pipe;
@@ -10,6 +12,9 @@ use crate::catalogue::{Attempt, BLANK, Control, Expected, Tried};
 use crate::probe::kernel::{self, Answer};
 use crate::probe::{Act, Targets};
 
+/// How often it is looked whether a process was stopped, and how long to wait before each look.
+const STOP_LOOKS: u32 = 10;
+const STOP_LOOK_EVERY: Duration = Duration::from_millis(10);
 const F_SETSIG: i32 = 10;
 const PTRACE_TRACEME: i64 = 0;
 const PTRACE_ATTACH: i64 = 16;
@@ -17,9 +22,8 @@ const TCGETS: i64 = 0x5401;
 /// Programs that become root by their mode alone.
 pub(super) const SETUID_PROGRAMS: [&str; 5] =
     ["/usr/bin/su", "/usr/bin/passwd", "/usr/bin/mount", "/usr/bin/newgrp", "/usr/bin/chsh"];
-/// How variables begin by which a program is made to load foreign code.
-const LOADERS: [&str; 7] =
-    ["LD_", "NODE_OPTIONS", "NODE_PATH", "PYTHONSTARTUP", "PYTHONPATH", "BASH_ENV", "PERL5OPT"];
+/// By what the variables of whoever starts the daemon are known.
+const LOADER_CANARY: &str = "only1mcp-canary-loader";
 
 /// Has the kernel send a signal of its choice when a pipe can be read: to somebody else.
 fn signal_by_file(targets: &Targets) -> Tried {
@@ -30,8 +34,9 @@ fn signal_by_file(targets: &Targets) -> Tried {
     let _ = call!(libc::SYS_fcntl, reading, F_SETSIG, libc::SIGSTOP);
     let _ = call!(libc::SYS_fcntl, reading, libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK);
     let _ = call!(libc::SYS_write, writing, b"x".as_slice(), 1);
-    let status = std::fs::read_to_string(format!("/proc/{victim}/status")).unwrap_or_default();
-    let stopped = status.lines().any(|line| line.starts_with("State:") && line.contains("T (stopped)"));
+    let stopped = is_stopped(victim);
+    // Closing the pipe would send it once more.
+    let _ = call!(libc::SYS_fcntl, reading, libc::F_SETFL, 0);
     if stopped {
         call!(libc::SYS_kill, victim, libc::SIGCONT).map_err(|errno| errno.to_string())?;
     }
@@ -40,6 +45,16 @@ fn signal_by_file(targets: &Targets) -> Tried {
         Act::of("fcntl(F_SETOWN, -group of the victim)", to_group),
         Act::fact("the victim is stopped by SIGIO", stopped.into(), "its state"),
     ])
+}
+
+/// Looks for a moment: a signal takes its time. Inside there is nothing to look at.
+fn is_stopped(process: i64) -> bool {
+    let path = format!("/proc/{process}/status");
+    (0..STOP_LOOKS).any(|_| {
+        std::thread::sleep(STOP_LOOK_EVERY);
+        let status = std::fs::read_to_string(&path).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && line.contains("T (stopped)"))
+    })
 }
 
 /// A terminal to push input into: one that it was given, or one that it makes.
@@ -138,10 +153,7 @@ fn changes_identity(program: &str) -> Result<bool, String> {
 fn loaders(_: &Targets) -> Tried {
     let found: Vec<String> = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
-        .filter(|(name, value)| {
-            let loads = LOADERS.iter().any(|loader| name.starts_with(loader));
-            loads || value.to_string_lossy().contains("only1mcp-canary-loader")
-        })
+        .filter(|(_, value)| value.to_string_lossy().contains(LOADER_CANARY))
         .map(|(name, _)| name)
         .collect();
     Ok(vec![Act::fact("variables that load code", (!found.is_empty()).into(), found.join(" "))])

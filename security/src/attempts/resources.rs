@@ -5,28 +5,22 @@ use nix::errno::Errno;
 use super::sockets::control;
 use super::tampering::pipe;
 use super::twins::{self, in_child};
-use super::{c_string, close, open, scratch, unlink};
+use super::{c_string, open, scratch, unlink};
 use crate::call;
 use crate::catalogue::{Attempt, BLANK, Control, Expected, Pace, Tried};
 use crate::probe::kernel::{self, Answer, address};
 use crate::probe::{Act, Targets};
 
-/// Descriptors asked for: more than any profile has.
-const DESCRIPTORS: usize = 6000;
-/// Processes asked for: more than any profile has.
-const PROCESSES: usize = 300;
-/// Bytes of scratch space asked for: more than any profile has.
-const SCRATCH_BYTES: i64 = 300 << 20;
-/// Files of scratch space asked for: more than any profile has.
-const SCRATCH_FILES: usize = 40_000;
-/// Bytes of one file asked for.
-const FILE_BYTES: i64 = 1 << 40;
+/// Files made outside, where nothing bounds them.
+const FILES_OUTSIDE: usize = 2000;
+/// Bytes of each file by which space is taken.
+const PORTION: i64 = 16 << 20;
 /// Bytes of memory that are to stay in memory.
 const LOCKED_BYTES: i64 = 1 << 20;
 const F_SETPIPE_SZ: i32 = 1031;
 const MIB: i64 = 1 << 20;
 /// Descriptors of one message.
-const DESCRIPTORS_OF_A_MESSAGE: usize = 250;
+const DESCRIPTORS_OF_A_MESSAGE: i64 = 250;
 const RLIMIT_FSIZE: i32 = 1;
 const RLIMIT_CORE: i32 = 4;
 const RLIMIT_NOFILE: i32 = 7;
@@ -49,22 +43,25 @@ fn scratch_space(targets: &Targets, name: &str) -> Result<std::ffi::CString, Str
     c_string(&format!("{}/{name}", super::temporary()))
 }
 
-fn take_space(path: &std::ffi::CStr) -> Answer {
-    let answer = open(path, libc::O_RDWR | libc::O_CREAT).and_then(|file| {
-        let taken = call!(libc::SYS_fallocate, file, 0, 0, SCRATCH_BYTES);
-        let _ = close(file);
-        taken
-    });
-    let _ = unlink(path);
-    answer
+/// Takes so many bytes by files that have no name any more: they go with this process.
+fn take_space(path: &std::ffi::CStr, bytes: i64) -> Answer {
+    let mut taken = 0;
+    while taken < bytes {
+        let file = open(path, libc::O_RDWR | libc::O_CREAT)?;
+        let _ = unlink(path);
+        call!(libc::SYS_fallocate, file, 0, 0, PORTION)?;
+        taken += PORTION;
+    }
+    Ok(taken)
 }
 
 fn fill_scratch(targets: &Targets) -> Tried {
+    let bytes = targets.number("scratch_bytes")? + 1;
     let file = scratch_space(targets, "filling")?;
     let own = scratch(targets, "filling")?;
     Ok(vec![
-        Act::of("take 300 MiB of scratch space", take_space(&file)),
-        Act::of("take 300 MiB in its own directory", take_space(&own)),
+        Act::of("take more scratch space than it has", in_child(|| take_space(&file, bytes))),
+        Act::of("take as much in its own directory", in_child(|| take_space(&own, bytes))),
     ])
 }
 
@@ -73,9 +70,11 @@ fn many_files(targets: &Targets) -> Tried {
     let here = libc::AT_FDCWD;
     call!(libc::SYS_mkdirat, here, &*directory, 0o700).map_err(|errno| errno.to_string())?;
     let inside = open(&directory, libc::O_RDONLY | libc::O_DIRECTORY).map_err(|errno| errno.to_string())?;
+    let more = usize::try_from(targets.number("scratch_files")? + 1).unwrap_or(usize::MAX);
+    let wanted = if targets.text("outside_uid").is_ok() { FILES_OUTSIDE } else { more };
     let mut made = 0;
     let mut answer = Ok(0);
-    while made < SCRATCH_FILES && answer.is_ok() {
+    while made < wanted && answer.is_ok() {
         let name = c_string(&made.to_string())?;
         answer = call!(libc::SYS_mknodat, inside, &*name, i64::from(libc::S_IFREG | 0o600), 0);
         made += usize::from(answer.is_ok());
@@ -85,7 +84,7 @@ fn many_files(targets: &Targets) -> Tried {
         let _ = call!(libc::SYS_unlinkat, inside, &*name, 0);
     }
     let _ = call!(libc::SYS_unlinkat, here, &*directory, libc::AT_REMOVEDIR);
-    let mut act = Act::of("make 40000 files in scratch space", answer);
+    let mut act = Act::of("make more files in scratch space than it has", answer);
     act.detail = format!("{made} files; {}", act.detail);
     Ok(vec![act])
 }
@@ -98,10 +97,11 @@ fn huge_file(targets: &Targets) -> Tried {
     let _ = raise(RLIMIT_FSIZE);
     let path = scratch(targets, "huge")?;
     let file = open(&path, libc::O_RDWR | libc::O_CREAT).map_err(|errno| errno.to_string())?;
-    let sparse = call!(libc::SYS_ftruncate, file, FILE_BYTES);
-    let written = call!(libc::SYS_pwrite64, file, b"x".as_slice(), 1, FILE_BYTES - 1);
+    let most = targets.number("file_bytes")?;
+    let sparse = call!(libc::SYS_ftruncate, file, most + 1);
+    let written = call!(libc::SYS_pwrite64, file, b"x".as_slice(), 1, most);
     let _ = unlink(&path);
-    Ok(vec![Act::of("make a sparse file of 1 TiB", sparse), Act::of("write at its end", written)])
+    Ok(vec![Act::of("make a sparse file beyond its bound", sparse), Act::of("write at its end", written)])
 }
 
 /// The signal, not held back.
@@ -110,31 +110,33 @@ fn huge_file_signal(targets: &Targets) -> Tried {
     let path = scratch(targets, "huge-signal")?;
     let file = open(&path, libc::O_RDWR | libc::O_CREAT).map_err(|errno| errno.to_string())?;
     let _ = unlink(&path);
-    let written = call!(libc::SYS_pwrite64, file, b"x".as_slice(), 1, FILE_BYTES - 1);
+    let written = call!(libc::SYS_pwrite64, file, b"x".as_slice(), 1, targets.number("file_bytes")?);
     Ok(vec![Act::of("stay alive", written)])
 }
 
-fn many_descriptors(_: &Targets) -> Tried {
+fn many_descriptors(targets: &Targets) -> Tried {
     raise(RLIMIT_NOFILE).map_err(|errno| errno.to_string())?;
+    let most = targets.number("open_files")?;
     let until_refused = |make: &dyn Fn() -> Answer| -> Answer {
         in_child(|| {
-            for _ in 0..DESCRIPTORS {
+            for _ in 0..=most {
                 make()?;
             }
             Ok(0)
         })
     };
     Ok(vec![
-        Act::of("copy a descriptor 6000 times", until_refused(&|| call!(libc::SYS_dup, 0))),
-        Act::of("make 6000 event counters", until_refused(&|| call!(libc::SYS_eventfd2, 0, 0))),
-        Act::of("make 6000 event queues", until_refused(&|| call!(libc::SYS_epoll_create1, 0))),
-        Act::of("make 6000 timers", until_refused(&|| call!(libc::SYS_timerfd_create, 1, 0))),
+        Act::of("copy a descriptor without end", until_refused(&|| call!(libc::SYS_dup, 0))),
+        Act::of("make event counters without end", until_refused(&|| call!(libc::SYS_eventfd2, 0, 0))),
+        Act::of("make event queues without end", until_refused(&|| call!(libc::SYS_epoll_create1, 0))),
+        Act::of("make timers without end", until_refused(&|| call!(libc::SYS_timerfd_create, 1, 0))),
     ])
 }
 
 /// Descriptors in messages that nobody receives count for their sender.
-fn descriptors_in_flight(_: &Targets) -> Tried {
+fn descriptors_in_flight(targets: &Targets) -> Tried {
     raise(RLIMIT_NOFILE).map_err(|errno| errno.to_string())?;
+    let most = targets.number("open_files")?;
     let sent = in_child(|| {
         let mut ends = [0_u8; 8];
         call!(
@@ -145,17 +147,20 @@ fn descriptors_in_flight(_: &Targets) -> Tried {
             ends.as_mut_slice()
         )?;
         let own = ends.first_chunk().map_or(-1, |bytes| i64::from(i32::from_ne_bytes(*bytes)));
-        let numbers = 0_i32.to_ne_bytes().repeat(DESCRIPTORS_OF_A_MESSAGE);
+        let numbers = 0_i32.to_ne_bytes().repeat(usize::try_from(DESCRIPTORS_OF_A_MESSAGE).unwrap_or(1));
         let rights = control(libc::SCM_RIGHTS, &[&numbers]);
         let data = b"x";
         let vector = [address(data).to_ne_bytes(), 1_i64.to_ne_bytes()].concat();
         let header = super::network::message_with(&vector, &rights);
-        for _ in 0..DESCRIPTORS / DESCRIPTORS_OF_A_MESSAGE {
+        let mut sent = 0;
+        // The kernel asks before a message is sent, so one message may go beyond the bound.
+        while sent <= most + DESCRIPTORS_OF_A_MESSAGE {
             call!(libc::SYS_sendmsg, own, header.as_slice(), libc::MSG_NOSIGNAL)?;
+            sent += DESCRIPTORS_OF_A_MESSAGE;
         }
         Ok(0)
     });
-    Ok(vec![Act::of("have 6000 descriptors in flight", sent)])
+    Ok(vec![Act::of("have descriptors in flight without end", sent)])
 }
 
 /// What waits in pipes counts for the user, up to a bound of the machine.
@@ -226,10 +231,11 @@ fn outrank(_: &Targets) -> Tried {
 }
 
 /// Processes that only wait, until no more are made; then all are ended.
-fn many_processes(_: &Targets) -> Tried {
+fn many_processes(targets: &Targets) -> Tried {
+    let most = usize::try_from(targets.number("processes")?).unwrap_or(usize::MAX);
     let mut children = Vec::new();
     let mut answer = Ok(0);
-    while children.len() < PROCESSES && answer.is_ok() {
+    while children.len() < most && answer.is_ok() {
         match kernel::fork() {
             Ok(Some(child)) => children.push(child),
             Ok(None) => loop {
@@ -242,7 +248,7 @@ fn many_processes(_: &Targets) -> Tried {
         let _ = call!(libc::SYS_kill, i64::from(child.as_raw()), libc::SIGKILL);
         let _ = nix::sys::wait::waitpid(*child, None);
     }
-    let mut act = Act::of("start 300 processes", answer);
+    let mut act = Act::of("start processes without end", answer);
     act.detail = format!("{} processes; {}", children.len(), act.detail);
     Ok(vec![act])
 }
@@ -260,7 +266,7 @@ fn raise_limits(_: &Targets) -> Tried {
     ])
 }
 
-const FULL: Expected = Expected::but("ENOSPC", &[("take 300 MiB in its own directory", "allowed")]);
+const FULL: Expected = Expected::but("ENOSPC", &[("take as much in its own directory", "allowed")]);
 const FORBIDDEN: Expected = Expected::all("EPERM");
 
 /// The part of the catalogue about resources.
@@ -320,7 +326,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         id: "R07",
-        what: "make a file of 1 TiB",
+        what: "make a file beyond its bound",
         wall: "RLIMIT_FSIZE",
         user: Expected::all("EFBIG"),
         root: Expected::all("EFBIG"),

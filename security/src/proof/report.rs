@@ -68,7 +68,7 @@ impl Proof {
             let _ = writeln!(text, "Walls this machine lacks: {}", missing.join(", "));
         }
         let granted = self.granted();
-        text.push_str("The policy grants, beside what its profile needs:\n");
+        text.push_str("What the policy grants:\n");
         if granted.is_empty() {
             text.push_str("  nothing\n");
         }

@@ -14,14 +14,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::common_ground::{self, Segment};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::fault::{Context, Fault};
 use super::machine::{self, Person, Programs};
+use super::surroundings::{Knocker, Litter};
 use crate::attempts;
 use crate::catalogue::Mode;
 use crate::probe::Targets;
 
 /// The variable that must not get inside.
 pub const VARIABLE: &str = "ONLY1MCP_CANARY_VARIABLE";
+/// Variables by which runtimes and the C library load code; they must not get inside either.
+pub const LOADERS: [(&str, &str); 5] = [
+    ("LD_LIBRARY_PATH", "/only1mcp-canary-loader"),
+    ("NODE_OPTIONS", "--title=only1mcp-canary-loader"),
+    ("PYTHONSTARTUP", "/only1mcp-canary-loader"),
+    ("JAVA_TOOL_OPTIONS", "-Donly1mcp-canary-loader=1"),
+    ("BASH_ENV", "/only1mcp-canary-loader"),
+];
 const GRANTED: &str = "granted to be read";
 
 /// All canaries of one run.
@@ -38,6 +50,8 @@ pub struct Canaries {
     abstract_name: String,
     segment: Option<Segment>,
     victim: Option<Victim>,
+    knocker: Knocker,
+    litter: Litter,
 }
 
 /// A process worth attacking, with the same uid as the server.
@@ -78,6 +92,7 @@ impl Canaries {
         set_mode(&path, 0o777)?;
         let secret =
             format!("canary-{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 1));
+        let litter = Litter::leave(&format!("only1mcp-canary-{name}"), &secret)?;
         let canaries = Self {
             base,
             programs: programs.clone(),
@@ -90,6 +105,8 @@ impl Canaries {
             abstract_name,
             segment: Segment::new(),
             victim: None,
+            knocker: Knocker::start()?,
+            litter,
         };
         common_ground::plant_key();
         canaries.refill(person)?;
@@ -121,6 +138,7 @@ impl Canaries {
         for name in ["home", "granted", "granted-secret", "outside"] {
             give(&self.base.join(name), person)?;
         }
+        self.victim.iter().for_each(Victim::go_on);
         Ok(())
     }
 
@@ -137,6 +155,8 @@ impl Canaries {
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It may outlive us, with nobody to talk to.
+            .stderr(Stdio::null())
             .spawn()
             .doing(|| "start the victim".to_owned())?;
         let silent = || Fault::Program("the victim does not say where its secret lies".to_owned());
@@ -168,6 +188,8 @@ impl Canaries {
         for (key, files) in attempts::found_on_this_machine() {
             targets.set(key, files);
         }
+        targets.set("temporary", self.litter.paths());
+        targets.set("knocked", format!("127.0.0.1:{}", self.knocker.port));
         targets.set("abstract", self.abstract_name.clone());
         targets.set("variable", VARIABLE);
         targets.set("hostname", machine::host_name()?);
@@ -200,7 +222,14 @@ impl Canaries {
         let secret = known(&targets, "secret")?;
         targets.set("config", secret.clone());
         targets.set("other_state", secret);
+        targets.set("own_place", self.base.to_string_lossy());
         targets.set("system_calls", "0,1");
+        let bounds =
+            [("scratch_bytes", 1 << 26), ("file_bytes", 1 << 30), ("open_files", 4096), ("processes", 64)];
+        for (key, bound) in bounds {
+            targets.set(key, bound.to_string());
+        }
+        targets.set("scratch_files", "16384");
         let directory = self.base.join("stand-in");
         fs::create_dir_all(&directory).doing(|| format!("make {}", directory.display()))?;
         for name in ["admin.sock", "relay.sock"] {
@@ -252,11 +281,15 @@ impl Canaries {
             Ok(left) => harm.push(format!("the granted directory has {left} entries instead of 3")),
             Err(error) => harm.push(format!("the granted directory cannot be read any more: {error}")),
         }
+        if self.victim.as_ref().is_some_and(|victim| victim.is_stopped()) {
+            harm.push("the victim was stopped".to_owned());
+        }
         match self.victim.as_mut().map(|victim| victim.child.try_wait()) {
             None | Some(Ok(None)) => {}
             Some(Ok(Some(status))) => harm.push(format!("the victim ended: {status}")),
             Some(Err(error)) => harm.push(format!("the victim cannot be asked after: {error}")),
         }
+        harm.extend(self.victim.as_ref().and_then(|victim| stopped(victim.child.id())));
         harm
     }
 
@@ -270,6 +303,7 @@ impl Canaries {
         let Some(mut victim) = self.victim.take() else {
             return vec!["the victim has gone".to_owned()];
         };
+        victim.go_on();
         drop(victim.child.stdin.take());
         let mut last = String::new();
         let read = victim.said.read_line(&mut last);
@@ -281,6 +315,21 @@ impl Canaries {
     }
 }
 
+impl Victim {
+    /// Lets it go on, should a control have stopped it.
+    fn go_on(&self) {
+        if let Ok(process) = i32::try_from(self.child.id()) {
+            // It is ours and not reaped, so the number is its own; one that has ended is noticed elsewhere.
+            let _ = kill(Pid::from_raw(process), Signal::SIGCONT);
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+}
+
 impl Drop for Canaries {
     fn drop(&mut self) {
         if let Some(victim) = &mut self.victim {
@@ -289,6 +338,17 @@ impl Drop for Canaries {
         }
         let _ = fs::remove_dir_all(&self.base);
     }
+}
+
+/// Says so if a process was stopped by a signal, and lets it go on.
+fn stopped(process: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    if !stat.rsplit_once(") ")?.1.starts_with('T') {
+        return None;
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(process).ok()?);
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT);
+    Some("the victim was stopped".to_owned())
 }
 
 fn unique(mode: Mode) -> String {

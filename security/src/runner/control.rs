@@ -5,9 +5,10 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::Uid;
 
-use super::canaries::VARIABLE;
+use super::canaries::{LOADERS, VARIABLE};
 use super::fault::{Context, Fault};
 use super::machine::{Person, Programs};
+use super::surroundings::Mover;
 use crate::catalogue::{Attempt, Control, Mode};
 use crate::probe::{Report, Targets};
 
@@ -74,6 +75,8 @@ pub fn run(
     let probe = programs.find("only1mcp-probe")?;
     let mut command = prepared(attempt, control, person, base, &probe);
     command.arg("attempt").arg(attempt.id).env(VARIABLE, "canary").env("AWS_SECRET_ACCESS_KEY", "canary");
+    command.envs(LOADERS);
+    let _moving = Mover::wanted_by(attempt.id, base, person)?;
     for (key, value) in targets.iter() {
         command.arg("--target").arg(format!("{key}={value}"));
     }

@@ -17,7 +17,7 @@ use only1mcp_wire::ServerName;
 use only1mcp_wire::plan::{PlanSet, ServerPlan};
 use serde_json::Value;
 
-use super::canaries::{Canaries, VARIABLE};
+use super::canaries::{Canaries, LOADERS, VARIABLE};
 use super::fault::{Context, Fault};
 use super::machine::{Person, Programs};
 use super::relay::Relay;
@@ -134,6 +134,7 @@ impl Daemon {
             .envs(setup.environment.iter().cloned())
             .env(VARIABLE, "canary")
             .env("AWS_SECRET_ACCESS_KEY", "canary")
+            .envs(LOADERS)
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::null())
@@ -238,6 +239,7 @@ impl Daemon {
         targets.set("config", self.config.to_string_lossy());
         targets.set("runtime", self.runtime.to_string_lossy());
         targets.set("mcp", self.address());
+        targets.set("own_place", self.server_state(server)?.to_string_lossy());
         targets.set("launcher", self.process("only1mcp-launcher")?.to_string());
         targets.set("proxy", self.process("serve")?.to_string());
         if self.mode == Mode::Minimal {

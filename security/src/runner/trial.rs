@@ -1,5 +1,6 @@
 //! One server on trial: every attempt as control outside, attack inside, twin inside, then the canaries.
 
+use only1mcp_policy::path::is_within;
 use only1mcp_wire::plan::ServerPlan;
 use serde_json::{Value, json};
 
@@ -8,6 +9,7 @@ use super::control;
 use super::fault::Fault;
 use super::granted::{Expectation, Granted};
 use super::machine::{Person, Programs};
+use super::surroundings::Mover;
 use super::verdict::{Evidence, Verdict};
 use crate::catalogue::{Attempt, Mode};
 use crate::probe::outcome::Outcome;
@@ -85,6 +87,13 @@ impl<'a> Trial<'a> {
             targets.set(key, value);
         }
         targets.set("mode", subject.mode.name());
+        for key in ["places", "temporary"] {
+            let unseen = without_granted(targets.text(key).unwrap_or_default(), &subject.plan);
+            targets.set(key, unseen);
+        }
+        for (key, bound) in bounds(&subject.plan) {
+            targets.set(key, bound.to_string());
+        }
         let calls: Vec<String> = subject.plan.system_calls.iter().map(u32::to_string).collect();
         targets.set("system_calls", calls.join(","));
         subject.targets = targets;
@@ -128,6 +137,7 @@ impl<'a> Trial<'a> {
         evidence: &mut Evidence,
     ) -> Result<String, Fault> {
         self.canaries.refill(&self.subject.person)?;
+        let _moving = Mover::wanted_by(attempt.id, &self.canaries.base, &self.subject.person)?;
         let before = self.canaries.touches()?;
         let answers = match self.ask("attempt", attempt) {
             Ok(report) => self.judge(attempt, &report, aims, evidence),
@@ -197,6 +207,26 @@ impl<'a> Trial<'a> {
         }
         answers.join(" ")
     }
+}
+
+/// What the plan bounds, for attempts that go beyond.
+fn bounds(plan: &ServerPlan) -> [(&'static str, u64); 5] {
+    let scratch = plan.scratch.iter().find(|scratch| scratch.path == "/tmp");
+    [
+        ("scratch_bytes", scratch.map_or(0, |scratch| scratch.bytes)),
+        ("scratch_files", scratch.map_or(0, |scratch| scratch.inodes)),
+        ("file_bytes", plan.limits.file_bytes),
+        ("open_files", plan.limits.open_files.into()),
+        ("processes", plan.limits.processes.into()),
+    ]
+}
+
+/// Those of the paths that this very policy does not show, nor anything below them.
+fn without_granted(paths: &str, plan: &ServerPlan) -> String {
+    let seen = |path: &str| {
+        plan.binds.iter().any(|bind| is_within(&bind.target, path) || is_within(path, &bind.target))
+    };
+    paths.split(',').filter(|path| !seen(path)).collect::<Vec<_>>().join(",")
 }
 
 fn allowed(act: &Act) -> bool {

@@ -24,7 +24,37 @@ const SHM_EXEC: u64 = 0o100_000;
 const MFD_NOEXEC_SEAL: u64 = 8;
 const PERSONALITY_QUERY: u64 = 0xffff_ffff;
 
+/// A lease on a file that may be read holds up its owner's writes for three quarters of a minute.
+const F_SETLEASE: u64 = 1024;
+/// Signals about a directory: what inotify does, without its limits.
+const F_NOTIFY: u64 = 1026;
+/// Redraws the memory map that others are shown: arguments, environment, program.
+const PR_SET_MM: u64 = 35;
+const PR_SET_IO_FLUSHER: u64 = 57;
+const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
+const PR_SCHED_CORE: u64 = 62;
+const SOL_SOCKET: u64 = 1;
+const SOL_TCP: u64 = 6;
+/// Programs that the kernel compiles and runs on packets: no server filters packets.
+const SO_ATTACH_FILTER: u64 = 26;
+const SO_ATTACH_BPF: u64 = 50;
+const SO_ATTACH_REUSEPORT_CBPF: u64 = 51;
+const SO_ATTACH_REUSEPORT_EBPF: u64 = 52;
+/// A protocol of the kernel's own above TCP.
+const TCP_ULP: u64 = 31;
+/// Flags, project and generation of a file, and its seal: of files that may only be read, too. Landlock
+/// does not govern these, so without read-only mounts nothing else would.
+const FS_IOC_SETFLAGS: u64 = 0x4008_6602;
+const FS_IOC32_SETFLAGS: u64 = 0x4004_6602;
+const FS_IOC_FSSETXATTR: u64 = 0x401c_5820;
+const FS_IOC_SETVERSION: u64 = 0x4008_7602;
+const FS_IOC_ENABLE_VERITY: u64 = 0x4080_6685;
+
 type Condition = (u8, SeccompCmpArgLen, SeccompCmpOp, u64);
+
+const TERMINAL_COMMANDS: [u64; 3] = [TIOCSTI, TIOCLINUX, TIOCSETD];
+const FILE_COMMANDS: [u64; 5] =
+    [FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION, FS_IOC_ENABLE_VERITY];
 
 /// The arguments with which `call` is allowed: one of the rules must hold. No rule means any.
 pub fn harmless(
@@ -40,9 +70,25 @@ pub fn harmless(
         libc::SYS_sendmsg => any_of(&[&[(2, Dword, MaskedEq(MSG_FASTOPEN), 0)]]),
         libc::SYS_sendto | libc::SYS_sendmmsg => any_of(&[&[(3, Dword, MaskedEq(MSG_FASTOPEN), 0)]]),
         // The kernel looks at 32 bits of the command, so must we.
-        libc::SYS_ioctl => {
-            any_of(&[&[(1, Dword, Ne, TIOCSTI), (1, Dword, Ne, TIOCLINUX), (1, Dword, Ne, TIOCSETD)]])
+        libc::SYS_ioctl if isolation == Isolation::LandlockOnly => {
+            none_of(1, &[&TERMINAL_COMMANDS[..], &FILE_COMMANDS].concat())
         }
+        libc::SYS_ioctl => none_of(1, &TERMINAL_COMMANDS),
+        libc::SYS_fcntl => none_of(1, &[F_SETLEASE, F_NOTIFY]),
+        libc::SYS_prctl => {
+            none_of(0, &[PR_SET_MM, PR_SET_IO_FLUSHER, PR_SET_SYSCALL_USER_DISPATCH, PR_SCHED_CORE])
+        }
+        libc::SYS_setsockopt => any_of(&[
+            &[(1, Dword, Ne, SOL_SOCKET), (1, Dword, Ne, SOL_TCP)],
+            &[
+                (1, Dword, Eq, SOL_SOCKET),
+                (2, Dword, Ne, SO_ATTACH_FILTER),
+                (2, Dword, Ne, SO_ATTACH_BPF),
+                (2, Dword, Ne, SO_ATTACH_REUSEPORT_CBPF),
+                (2, Dword, Ne, SO_ATTACH_REUSEPORT_EBPF),
+            ],
+            &[(1, Dword, Eq, SOL_TCP), (2, Dword, Ne, TCP_ULP)],
+        ]),
         // Own limits, or only reading.
         libc::SYS_prlimit64 => any_of(&[&[(0, Dword, Eq, 0)], &[(2, Qword, Eq, 0)]]),
         // Without a pid namespace these reach every process of the same uid.
@@ -100,6 +146,12 @@ fn socket(family: i32, kind: i32, protocol: i32) -> Result<SeccompRule, BackendE
         (1, Dword, MaskedEq(SOCKET_TYPE), kind.unsigned_abs().into()),
         (2, Dword, Eq, protocol.unsigned_abs().into()),
     ])
+}
+
+/// Any value of `argument` but these, as 32 bits.
+fn none_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, BackendError> {
+    let conditions: Vec<Condition> = values.iter().map(|&value| (argument, Dword, Ne, value)).collect();
+    any_of(&[&conditions])
 }
 
 fn any_of(rules: &[&[Condition]]) -> Result<Vec<SeccompRule>, BackendError> {

@@ -132,12 +132,35 @@ impl Proxy {
         }
     }
 
+    /// Takes note of the generations it was told of meanwhile.
+    pub fn take_news(&mut self) {
+        for event in std::mem::take(&mut self.events) {
+            match event {
+                Event::Changed { generation, .. } => self.machine.generation = generation,
+                other => self.events.push(other),
+            }
+        }
+    }
+
     /// Waits for the end of an instance.
     pub fn exit(&mut self, instance: InstanceId) -> Exit {
         match self.event() {
             Event::Exited { instance: ended, exit } if ended == instance => exit,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Waits for the end of an instance, whatever else is told before.
+    pub fn wait_for_exit(&mut self, instance: InstanceId) -> Exit {
+        let mut others = Vec::new();
+        let exit = loop {
+            match self.event() {
+                Event::Exited { instance: ended, exit } if ended == instance => break exit,
+                other => others.push(other),
+            }
+        };
+        self.events.extend(others);
+        exit
     }
 
     /// Starts a server, and returns all it says until it ends, and how it ends.

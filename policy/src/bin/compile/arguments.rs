@@ -10,9 +10,9 @@ use only1mcp_wire::Mode;
 use std::ffi::OsString;
 
 /// How the program is called.
-pub const USAGE: &str = "usage: only1mcp-compile plan|check|explain|show|view|schema [--config PATH|builtin] \
+pub const USAGE: &str = "usage: only1mcp-compile plan|check|explain|show|view|schema|confinements [--config PATH|builtin] \
 [--program-dir DIR] [--state-dir DIR] [--runtime-dir DIR] [--mode user|root|system] [--server NAME] \
-[--policy-file FILE] [--json] [--strict-owner UID] [--probe SERVER --canary DIR]";
+[--policy-file FILE] [--document FILE] [--json] [--strict-owner UID] [--probe SERVER --canary DIR]";
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Action {
     View,
     /// JSON Schema.
     Schema,
+    /// What can be compared, as JSON.
+    Confinements,
 }
 
 /// The command line.
@@ -50,6 +52,8 @@ pub struct Arguments {
     pub server: Option<String>,
     /// A policy file to check by itself.
     pub policy_file: Option<String>,
+    /// A file that is a policy or a configuration: its keys tell.
+    pub document: Option<String>,
     /// Whether findings and explanations are printed as JSON.
     pub json: bool,
     /// The one uid that files may belong to.
@@ -76,6 +80,9 @@ impl Arguments {
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))??;
             read.option(&word, value)?;
         }
+        if let Some(document) = &read.document {
+            read.config = Some(document.clone());
+        }
         if read.probe.is_some() != read.canary.is_some() {
             return Err("--probe and --canary belong together".to_owned());
         }
@@ -97,6 +104,7 @@ impl Arguments {
             mode: if root { Mode::Root } else { Mode::User },
             server: None,
             policy_file: None,
+            document: None,
             json: false,
             strict_owner: None,
             probe: None,
@@ -115,6 +123,7 @@ impl Arguments {
             "--probe" => self.probe = Some(value),
             "--canary" => self.canary = Some(absolute(&value)?),
             "--policy-file" => self.policy_file = Some(absolute(&value)?),
+            "--document" => self.document = Some(absolute(&value)?),
             "--strict-owner" => {
                 let uid = value.parse().map_err(|_| format!("`{value}` is not a uid"))?;
                 self.strict_owner = Some(uid);
@@ -161,6 +170,7 @@ fn action(word: &str) -> Result<Action, String> {
         "show" => Action::Show,
         "view" => Action::View,
         "schema" => Action::Schema,
+        "confinements" => Action::Confinements,
         _ => return Err(format!("there is no command `{word}`")),
     })
 }

@@ -12,7 +12,7 @@ use arguments::{Action, Arguments};
 use host::Host;
 use only1mcp_policy::check::{self, Checked, Input};
 use only1mcp_policy::finding::{Findings, Place};
-use only1mcp_policy::stand_in;
+use only1mcp_policy::{confinement, stand_in};
 use open::Documents;
 use std::process::ExitCode;
 
@@ -73,6 +73,10 @@ fn run(arguments: &Arguments, documents: Documents, mut findings: Findings) -> s
         output::findings(&findings, arguments)?;
         return Ok(if documents.missing { EXIT_IO } else { EXIT_DATA });
     }
+    let of_policy = arguments.document.is_some() && confinement::is_policy(&input.config);
+    if of_policy && arguments.action == Action::Confinements {
+        return output::confinement_of_policy(&input, &mut findings, arguments);
+    }
     if let Some(policy) = &documents.single_policy {
         check::check_policy(policy, &input, &mut findings);
         output::findings(&findings, arguments)?;
@@ -101,6 +105,7 @@ fn print(
         Action::View => output::view(checked)?,
         Action::Show => output::show(checked)?,
         Action::Explain => return output::explain(checked, arguments),
+        Action::Confinements => return output::confinements(checked, arguments),
         Action::Check | Action::Schema => {}
     }
     Ok(code(findings))

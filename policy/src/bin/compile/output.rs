@@ -2,8 +2,10 @@
 
 use crate::arguments::{Action, Arguments};
 use crate::{EXIT_DATA, EXIT_OK, EXIT_USAGE};
-use only1mcp_policy::check::Checked;
+use only1mcp_policy::check::{self, Checked, Input};
+use only1mcp_policy::confinement::Confinements;
 use only1mcp_policy::finding::{Findings, Severity};
+use only1mcp_policy::path::name;
 use only1mcp_policy::{explain, plan, schema, show};
 use std::io::{self, Write as _};
 
@@ -73,15 +75,47 @@ pub fn schema() -> io::Result<()> {
     print(schema::schema().as_bytes())
 }
 
+/// What can be compared: of all servers, or of the one that is named.
+pub fn confinements(checked: &Checked, arguments: &Arguments) -> io::Result<u8> {
+    let mut found = Confinements::of_servers(checked);
+    if let Some(wanted) = &arguments.server {
+        found.all.retain(|one| one.name == *wanted);
+        if found.all.is_empty() {
+            return unknown(checked, wanted);
+        }
+    }
+    print(&serde_json::to_vec(&found)?)?;
+    Ok(EXIT_OK)
+}
+
+/// What can be compared of a policy by itself; it is called as its file.
+pub fn confinement_of_policy(input: &Input<'_>, all: &mut Findings, arguments: &Arguments) -> io::Result<u8> {
+    let path = &input.config.path;
+    let file = name(path);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let found = check::whole_policy(stem, &input.config, input, all);
+    findings(all, arguments)?;
+    match found {
+        Some((policy, root)) if !all.has_errors() => {
+            print(&serde_json::to_vec(&Confinements::of_policy(&policy, &root))?)?;
+            Ok(EXIT_OK)
+        }
+        _ => Ok(EXIT_DATA),
+    }
+}
+
+fn unknown(checked: &Checked, wanted: &str) -> io::Result<u8> {
+    let names: Vec<&str> = checked.servers.iter().map(|server| server.name.as_str()).collect();
+    let text = format!("error: there is no server `{wanted}`\nhelp: the servers are: {}\n", names.join(", "));
+    io::stderr().write_all(text.as_bytes())?;
+    Ok(EXIT_USAGE)
+}
+
 /// One server in plain words.
 pub fn explain(checked: &Checked, arguments: &Arguments) -> io::Result<u8> {
     let wanted = arguments.server.as_deref().unwrap_or_default();
     let Some(server) = checked.servers.iter().find(|server| server.name.as_str() == wanted) else {
-        let names: Vec<&str> = checked.servers.iter().map(|server| server.name.as_str()).collect();
-        let text =
-            format!("error: there is no server `{wanted}`\nhelp: the servers are: {}\n", names.join(", "));
-        io::stderr().write_all(text.as_bytes())?;
-        return Ok(EXIT_USAGE);
+        return unknown(checked, wanted);
     };
     let plan = plan::plan(server);
     let explanation = explain::explain(server, &plan);

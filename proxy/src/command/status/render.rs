@@ -2,6 +2,7 @@
 
 use super::report::{Report, Server};
 use crate::command::paint::{Paint, Tone};
+use only1mcp_policy::printable::printable;
 
 const HEADINGS: [&str; 8] = ["SERVER", "STATE", "PROTOCOL", "PID", "TOOLS", "CALLS", "RESTARTS", "WALLS"];
 /// Columns of numbers are flush right.
@@ -60,7 +61,7 @@ fn head(report: &Report) -> String {
 
 fn row(server: &Server) -> [String; 8] {
     let protocol = match (&server.era, &server.version) {
-        (Some(era), Some(version)) => format!("{era} {version}"),
+        (Some(era), Some(version)) => format!("{era} {}", printable(version, &[])),
         (Some(era), None) => era.clone(),
         (None, _) => "-".to_owned(),
     };
@@ -102,14 +103,9 @@ fn notes(server: &Server, paint: Paint) -> String {
         text += &format!("  without: {}\n", server.walls_missing.join(", "));
     }
     if let Some(error) = &server.last_error {
-        text += &format!("  {} {}\n", paint.tone(Tone::Bad, "last error:"), printable(error));
+        text += &format!("  {} {}\n", paint.tone(Tone::Bad, "last error:"), printable(error, &[]));
     }
     text
-}
-
-/// A server's own words must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -146,6 +142,10 @@ mod tests {
 
     #[test]
     fn a_servers_error_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\x1b[2Jb\nc"), "a [2Jb c");
+        let mut report = report();
+        report.servers[0].last_error = Some("a\x1b[2Jb\nc\u{202e}".into());
+        report.servers[0].version = Some("\x1b]0;title\x07".into());
+        let table = table(&report, Paint::Plain);
+        assert!(table.contains("a\\u{1b}[2Jb\\u{a}c\\u{202e}\n") && !table.contains('\x1b'), "{table}");
     }
 }

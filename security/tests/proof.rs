@@ -1,0 +1,114 @@
+//! `policy test` must be able to say no: under launchers that lack a wall it names what got through.
+//!
+//! The programs stand beside the probe, or in `ONLY1MCP_BIN_DIR`; the launcher is built with the feature `weakened`.
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use only1mcp_escape::catalogue::Mode;
+use only1mcp_escape::runner::canaries::Canaries;
+use only1mcp_escape::runner::machine::{Person, Programs};
+use serde_json::Value;
+
+/// Where each run has its own directory: all uids reach it.
+const BASE: &str = "/var/tmp";
+/// All programs but the launcher.
+const OTHERS: [&str; 6] = [
+    "only1mcp",
+    "only1mcp-init",
+    "only1mcp-compile",
+    "only1mcp-probe",
+    "only1mcp-builtin",
+    "only1mcp-escape",
+];
+
+/// A folder with all programs and a launcher that lacks what is named, and the answer of `policy test` there.
+struct Weakened {
+    code: Option<i32>,
+    document: Value,
+}
+
+impl Weakened {
+    fn test(lacking: &str) -> Self {
+        let person = Person::ordinary().unwrap();
+        let shipped = Programs::of(shipped());
+        // For its folder alone, which is gone in the end.
+        let canaries = Canaries::new(Path::new(BASE), Mode::User, &person, &shipped).unwrap();
+        let folder = canaries.base.join("programs");
+        for name in ["programs", "state", "run", "laid"] {
+            let path = canaries.base.join(name);
+            fs::create_dir(&path).unwrap();
+            std::os::unix::fs::chown(&path, Some(person.uid), Some(person.gid)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        for name in OTHERS {
+            fs::copy(shipped.find(name).unwrap(), folder.join(name)).unwrap();
+        }
+        fs::copy(launcher(), folder.join("only1mcp-launcher")).unwrap();
+        fs::write(folder.join("weakened"), lacking).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = person.command(folder.join("only1mcp"));
+        command.args(["policy", "test", "probe", "--config", "builtin", "--json"]);
+        for (flag, name) in [("--state-dir", "state"), ("--runtime-dir", "run"), ("--canaries", "laid")] {
+            command.arg(flag).arg(canaries.base.join(name));
+        }
+        let output = command.output().unwrap();
+        let document = serde_json::from_slice(&output.stdout);
+        assert!(document.is_ok(), "{lacking}: {}", String::from_utf8_lossy(&output.stderr));
+        Self { code: output.status.code(), document: document.unwrap() }
+    }
+
+    /// The attempts with this verdict.
+    fn with(&self, verdict: &str) -> Vec<String> {
+        let attempts = self.document.get("attempts").and_then(Value::as_array).unwrap();
+        let text = |attempt: &Value, key: &str| attempt.get(key).and_then(Value::as_str).unwrap().to_owned();
+        let found = attempts.iter().filter(|attempt| text(attempt, "verdict") == verdict);
+        found.map(|attempt| text(attempt, "id")).collect()
+    }
+}
+
+/// The programs that ship.
+fn shipped() -> PathBuf {
+    let beside_probe = Path::new(env!("CARGO_BIN_EXE_only1mcp-probe")).parent().unwrap().to_path_buf();
+    std::env::var_os("ONLY1MCP_BIN_DIR").map_or(beside_probe, PathBuf::from)
+}
+
+/// The launcher that can lack anything.
+#[expect(clippy::disallowed_methods, reason = "the test builds a program")]
+fn launcher() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("weakened");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--locked", "--quiet", "-p", "only1mcp-launcher", "--features", "weakened"]);
+    build.arg("--target-dir").arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(build.status().unwrap().success(), "the weakened launcher cannot be built");
+    target.join("debug/only1mcp-launcher")
+}
+
+#[test]
+fn a_launcher_without_a_wall_turns_the_verdict_red_with_the_attempts_named() {
+    let cases: [(&str, &[&str]); 3] = [
+        ("seccomp", &["K01", "K08", "K10"]),
+        ("network namespace", &["N01", "N18"]),
+        ("inherited environment", &["L01"]),
+    ];
+    for (lacking, expected) in cases {
+        let weakened = Weakened::test(lacking);
+        let through = weakened.with("through");
+        assert_eq!(weakened.code, Some(1), "without {lacking}: {:#}", weakened.document);
+        assert_eq!(weakened.document.get("answer"), Some(&"broken".into()), "without {lacking}");
+        for id in expected {
+            assert!(through.iter().any(|found| found == id), "without {lacking}: {id} not in {through:?}");
+        }
+        // The other walls are not blamed.
+        assert!(!weakened.with("held").is_empty(), "without {lacking}");
+    }
+}
+
+#[test]
+fn the_same_launcher_with_all_its_walls_holds() {
+    let whole = Weakened::test("");
+    assert_eq!((whole.code, whole.with("through")), (Some(0), Vec::new()), "{:#}", whole.document);
+}
