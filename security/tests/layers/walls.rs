@@ -216,11 +216,12 @@ impl Layers {
              The catalogue against launchers that lack one wall, or several that are said to stand behind each other, in\n\
              user mode, profile native. An attempt is *defended twice* if it is still stopped, by whatever answer and be it by\n\
              the kernel itself, without each single wall listed below; what goes through only in part counts as defended\n\
-             once. {} attempts are defended twice, {} once. K01 and P05, which try thousands of numbers, are left out.\n\n\
+             once. {} attempts are defended twice, {} once. Left out, because they take seconds: {}.\n\n\
              | id | attempt | defended | goes through |\n|---|---|---|---|\n",
             self.landlock_abi,
             count("twice"),
             count("once"),
+            weakened::left_out().join(", "),
         );
         for row in &self.rows {
             let Attempt { id, what, .. } = row.attempt;
