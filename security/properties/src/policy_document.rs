@@ -10,12 +10,15 @@ use only1mcp_policy::limits::{DOCUMENT_BYTES_MAX, FINDINGS_MAX};
 use only1mcp_policy::{document, plan, show};
 use only1mcp_wire::PlanSet;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// Heap that checking one document may hold at once: a node with its place for each of 16384, several times.
 const HEAP_BYTES_MAX: usize = 64 << 20;
 /// How long checking one document in all its roles may take, in a build without optimisation.
 const TIME_MAX: Duration = Duration::from_secs(20);
+/// What documents are checked against.
+static HOST: LazyLock<Host> = LazyLock::new(Host::new);
 /// A server that uses the policy `p`.
 const USER_OF_POLICY: &str = "servers: [{id: a, command: node, policy: p}]\n";
 /// What stands in the place of a secret in what is shown.
@@ -74,9 +77,8 @@ fn as_configuration(file: &str, text: &str, policies: &BTreeMap<String, Source>)
 }
 
 fn checked(file: &str, text: &str, policies: &BTreeMap<String, Source>) -> (Checked, Findings) {
-    let host = Host::new();
     let mut findings = Findings::default();
-    let checked = check::check(&host.input(source(file, text), policies.clone()), &mut findings);
+    let checked = check::check(&HOST.input(source(file, text), policies.clone()), &mut findings);
     (checked, findings)
 }
 

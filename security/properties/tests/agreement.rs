@@ -1,6 +1,7 @@
 //! Our YAML reader against `serde_yaml` on documents made up here: most of them sound, some damaged.
 //!
 //! `ONLY1MCP_TEST_SEED` chooses other documents than those of every run; the seed is printed.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends by panicking")]
 
 use only1mcp_properties::yaml_agreement::{ONLY_OURS, ONLY_TEXT, Opinion, STRICTER, UNENDED, compare};
 use std::collections::{BTreeMap, BTreeSet};
