@@ -1,23 +1,24 @@
-//! A credential of a server: where it can be found, by whom.
+//! The credentials of a server: where they can be found, by whom.
 
 use crate::machine::{self, LAUNCHER, PROXY, main_process, shell};
 use crate::service;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// Looks for the text on standard input in every file, and in every command line and environment.
+/// Looks for the lines on standard input in every file, and in every command line and environment.
 const SEARCH: &str = "
-needle=$(cat)
-printf %s \"$needle\" | grep -rlsaF --devices=skip --exclude-dir=proc --exclude-dir=sys -f - /
-printf %s \"$needle\" | grep -lsaF -f - /proc/[0-9]*/environ /proc/[0-9]*/cmdline
+needles=$(cat)
+printf %s \"$needles\" | grep -rlsaF --devices=skip --exclude-dir=proc --exclude-dir=sys -f - /
+printf %s \"$needles\" | grep -lsaF -f - /proc/[0-9]*/environ /proc/[0-9]*/cmdline
 true";
 
-/// The places where `account` finds the planted credential.
-fn found_by(account: &str) -> Vec<String> {
+/// The places where `account` finds a planted credential.
+fn found_by(account: &str) -> BTreeSet<String> {
     let script =
         format!("exec setpriv --reuid {account} --regid {account} --clear-groups bash -c '{SEARCH}'");
-    shell(&script, &service::credential()).lines().map(str::to_owned).collect()
+    shell(&script, &service::credentials().join("\n")).lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -25,19 +26,22 @@ fn no_file_and_no_environment_readable_by_the_proxy_holds_a_credential() {
     service::ready();
     // The server it is for has it.
     let environment = service::call("everything__get-env", &json!({}));
-    assert!(environment.contains(&service::credential()), "{environment}");
+    assert!(
+        service::credentials().iter().all(|credential| environment.contains(credential)),
+        "{environment}"
+    );
     let by_root = found_by("root");
-    for expected in ["/root/credential", "/var/lib/only1mcp/credentials/planted"] {
-        assert!(by_root.iter().any(|path| path == expected), "control: root finds {expected}: {by_root:?}");
-    }
+    let files =
+        ["/var/lib/only1mcp/credentials/planted", "/run/credentials/only1mcp-launcher.service/of-systemd"];
+    let files = BTreeSet::from(files.map(str::to_owned));
+    assert!(by_root.is_superset(&files), "control: {by_root:?}");
     assert!(
         by_root.iter().any(|path| path.ends_with("/environ")),
         "control: a server's environment: {by_root:?}"
     );
-    assert_eq!(found_by("only1mcp"), Vec::<String>::new());
+    assert_eq!(found_by("only1mcp"), BTreeSet::new());
     // Nor may the launcher's account look into a server's environment from outside.
-    let by_launcher = found_by("only1mcp-launcher");
-    assert_eq!(by_launcher, ["/var/lib/only1mcp/credentials/planted"]);
+    assert_eq!(found_by("only1mcp-launcher"), files);
     println!("root finds it in {} places, the proxy's account in none", by_root.len());
 }
 
@@ -45,8 +49,11 @@ fn no_file_and_no_environment_readable_by_the_proxy_holds_a_credential() {
 fn the_proxys_memory_does_not_hold_it() {
     service::ready();
     service::assert_all_answer();
-    let needle = service::credential();
-    let holds = |pid: i32| memory(pid).iter().any(|part| contains(part, needle.as_bytes()));
+    let needles = service::credentials();
+    let holds = |pid: i32| {
+        let holds = |part: &Vec<u8>| needles.iter().any(|needle| contains(part, needle.as_bytes()));
+        memory(pid).iter().any(holds)
+    };
     let everything = service::status().unwrap()["servers"][0]["pid"].as_i64().unwrap();
     let inside = machine::servers().into_iter().find(|process| i64::from(process.parent) == everything);
     assert!(holds(inside.expect("a server below its init").pid), "control: its server's memory does");

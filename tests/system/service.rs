@@ -1,6 +1,6 @@
 //! The installed service: brought there once, ready to be called.
 
-use crate::machine::{PROXY, said, shell};
+use crate::machine::{LAUNCHER, PROXY, said, shell};
 use harness::http;
 use harness::mcp::Endpoint;
 use harness::processes::wait_until;
@@ -36,9 +36,8 @@ pub fn ready() {
     crate::machine::require();
     if !Path::new("/usr/bin/only1mcp").exists() {
         mount_parts_at_every_boot();
-        plant_credential();
         said(&format!("dpkg -i {}", package(Build::First).display()));
-        adopt_credential();
+        plant_credentials();
         configure();
         said("systemctl enable --quiet --now only1mcp");
     }
@@ -53,18 +52,24 @@ fn mount_parts_at_every_boot() {
     said(&format!("mount {PARTS}"));
 }
 
-/// What no process but the launcher and one server may ever hold: new for each machine.
-pub fn credential() -> String {
-    fs::read_to_string("/root/credential").expect("it was planted").trim().to_owned()
-}
-
-fn plant_credential() {
-    shell("umask 077; od -An -N24 -tx1 /dev/urandom | tr -d ' \\n' >/root/credential", "");
+/// What no process but the launcher and one server may ever hold, new for each machine: a file of the launcher's,
+/// and one that systemd loads for it.
+pub fn credentials() -> [String; 2] {
+    ["planted", "of-systemd"]
+        .map(|name| fs::read_to_string(format!("/root/{name}")).expect("it was planted").trim().to_owned())
 }
 
 /// As the guide says.
-fn adopt_credential() {
-    said("install -o only1mcp-launcher -m 600 /root/credential /var/lib/only1mcp/credentials/planted");
+fn plant_credentials() {
+    for name in ["planted", "of-systemd"] {
+        shell(&format!("umask 077; od -An -N24 -tx1 /dev/urandom | tr -d ' \\n' >/root/{name}"), "");
+    }
+    said("install -o only1mcp-launcher -m 600 /root/planted /var/lib/only1mcp/credentials/planted");
+    let drop_in = format!("/etc/systemd/system/{LAUNCHER}.d");
+    fs::create_dir_all(&drop_in).expect("make a directory");
+    let text = "[Service]\nLoadCredential=of-systemd:/root/of-systemd\n";
+    fs::write(format!("{drop_in}/credential.conf"), text).expect("write a drop-in");
+    said("systemctl daemon-reload");
 }
 
 fn configure() {
@@ -75,7 +80,7 @@ fn configure() {
     command: {npm}/mcp-server-everything
     args: [stdio]
     policy: node
-    env: {{PLANTED: {{credential: planted}}}}
+    env: {{PLANTED: {{credential: planted}}, OF_SYSTEMD: {{credential: of-systemd}}}}
   - id: time
     command: {PARTS}/python/bin/python3
     args: [-m, mcp_server_time, --local-timezone, UTC]
