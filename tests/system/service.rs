@@ -65,6 +65,8 @@ fn plant_credentials() {
         shell(&format!("umask 077; od -An -N24 -tx1 /dev/urandom | tr -d ' \\n' >/root/{name}"), "");
     }
     said("install -o only1mcp-launcher -m 600 /root/planted /var/lib/only1mcp/credentials/planted");
+    // Left as root's own: the next start gives it to the launcher.
+    said("install -m 600 /root/planted /var/lib/only1mcp/credentials/by-root");
     let drop_in = format!("/etc/systemd/system/{LAUNCHER}.d");
     fs::create_dir_all(&drop_in).expect("make a directory");
     let text = "[Service]\nLoadCredential=of-systemd:/root/of-systemd\n";
