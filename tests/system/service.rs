@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Where the second disk is mounted at every boot, before the services start.
 const PARTS: &str = "/srv/only1mcp-parts";
-const READY_LIMIT: Duration = Duration::from_secs(180);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 const CONFIG: &str = "/etc/only1mcp/config.yaml";
 
 /// Which build of the package.
