@@ -1,11 +1,6 @@
 //! Attacks on the policy language, through the real `only1mcp-compile`: each is refused with its place, in words that
 //! a golden file keeps, and the valid neighbour beside it is accepted.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test: the program is what is tested"
-)]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test: the program is what is tested")]
 
 #[path = "language/cases.rs"]
 mod cases;
