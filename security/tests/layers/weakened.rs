@@ -28,8 +28,8 @@ const OTHERS: [&str; 5] =
 const FILE: &str = "weakened";
 /// Each run is made as a person of its own, so that one which can reach others reaches none of another run.
 static NEXT_PERSON: AtomicU32 = AtomicU32::new(45_700);
-/// Attempts that try thousands of numbers; the walls they ask about are asked about by quicker ones, too.
-const SLOW: [&str; 2] = ["K01", "P05"];
+/// Attempts that take seconds, beside those that say so; quicker ones ask about the same walls.
+const SLOW: [&str; 3] = ["F27", "K01", "P05"];
 /// How long the servers may take to be there.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often the log is asked whether that will never be.
@@ -88,7 +88,16 @@ impl Found {
 
 /// The attempts that are made.
 pub fn attempts() -> impl Iterator<Item = &'static Attempt> {
-    catalogue::all().filter(|attempt| attempt.pace == Pace::Quick && !SLOW.contains(&attempt.id))
+    catalogue::all().filter(|attempt| is_quick(attempt))
+}
+
+/// The attempts that are left out.
+pub fn left_out() -> Vec<&'static str> {
+    catalogue::all().filter(|attempt| !is_quick(attempt)).map(|attempt| attempt.id).collect()
+}
+
+fn is_quick(attempt: &Attempt) -> bool {
+    attempt.pace == Pace::Quick && !SLOW.contains(&attempt.id)
 }
 
 /// Where the programs that ship are.
