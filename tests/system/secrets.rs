@@ -14,7 +14,7 @@ needles=$(cat)
 look() { printf %s \"$needles\" | grep -lsaF -f - -- \"$@\"; }
 files=()
 while IFS= read -r -d \"\" file; do files+=(\"$file\"); done < <(
-  find / /run /tmp /dev/shm -xdev -type f -cnewer /etc/fstab -readable -print0 2>/dev/null)
+  find / /run /run/credentials/* /tmp /dev/shm -xdev -type f -cnewer /etc/fstab -readable -print0 2>/dev/null)
 for ((first = 0; first < ${#files[@]}; first += 200)); do look \"${files[@]:first:200}\"; done
 look /proc/[0-9]*/environ /proc/[0-9]*/cmdline
 true";
@@ -53,6 +53,9 @@ fn no_file_and_no_environment_readable_by_the_proxy_holds_a_credential() {
 #[test]
 fn the_proxys_memory_does_not_hold_it() {
     service::ready();
+    // A server may say in an answer what it holds, as one did for another test; then it has passed through here.
+    machine::said(&format!("systemctl restart {PROXY}"));
+    service::wait_until_ready();
     service::assert_all_answer();
     let needles = service::credentials();
     let holds = |pid: i32| {
