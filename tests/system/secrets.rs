@@ -16,7 +16,6 @@ look() { printf %s "$needles" | setpriv --reuid $1 --regid $1 --clear-groups gre
 files=()
 while IFS= read -r -d '' file; do files+=("$file"); done < <(
   find / /run /run/credentials/* /tmp /dev/shm -xdev -type f -cnewer /etc/fstab -print0)
-((${#files[@]} > 100)) || { echo "only ${#files[@]} files"; exit 1; }
 for ((first = 0; first < ${#files[@]}; first += 200)); do look $1 "${files[@]:first:200}"; done
 look $1 /proc/[0-9]*/environ /proc/[0-9]*/cmdline
 true"#;
