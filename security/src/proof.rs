@@ -152,9 +152,7 @@ impl Proof {
     #[must_use]
     pub fn answer(&self) -> Answer {
         let count = |verdict| self.count(verdict);
-        // What only minimal mode lets through, it lets through for want of walls.
-        let open = if self.mode == Mode::Minimal { count(Verdict::Open) } else { 0 };
-        if count(Verdict::Through) + open > 0 || !self.aftermath.is_empty() {
+        if count(Verdict::Through) + count(Verdict::Open) > 0 || !self.aftermath.is_empty() {
             Answer::Broken
         } else if count(Verdict::Untried) > 0 || self.rows.is_empty() {
             Answer::Unproven

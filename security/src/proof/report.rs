@@ -125,14 +125,14 @@ impl Proof {
             .map(|verdict| format!("{} {}", self.count(verdict), verdict.in_words()))
             .collect();
         let _ = writeln!(text, "\n{} attempts: {}", self.rows.len(), counts.join(", "));
-        let open: Vec<&str> = self
+        let left: Vec<&str> = self
             .rows
             .iter()
-            .filter(|(_, row)| row.verdict == Verdict::Open)
+            .filter(|(_, row)| row.verdict == Verdict::LeftOpen)
             .map(|(attempt, _)| attempt.id)
             .collect();
-        if !open.is_empty() {
-            let _ = writeln!(text, "{} mode does not stop: {}", self.mode.name(), open.join(" "));
+        if !left.is_empty() {
+            let _ = writeln!(text, "No policy stops these: {}", left.join(" "));
         }
         let uncontrolled: Vec<&str> = self
             .rows
@@ -191,6 +191,7 @@ const fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::Held => "held",
         Verdict::HeldOtherwise => "held_otherwise",
         Verdict::Granted => "granted",
+        Verdict::LeftOpen => "left_open",
         Verdict::Open => "open",
         Verdict::Untried => "untried",
         Verdict::Through => "through",

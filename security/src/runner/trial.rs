@@ -136,9 +136,27 @@ impl<'a> Trial<'a> {
         aims: &[String],
         evidence: &mut Evidence,
     ) -> Result<String, Fault> {
+        let before = self.canaries.touches()?;
+        let answers = self.attacked_once(attempt, aims, evidence)?;
+        if self.canaries.touches()? != before {
+            // Anybody on the machine may knock at a canary by chance; what reaches it does so again.
+            let before = self.canaries.touches()?;
+            self.attacked_once(attempt, aims, &mut Evidence::default())?;
+            if self.canaries.touches()? != before {
+                evidence.harm("a listening canary was reached");
+            }
+        }
+        Ok(answers)
+    }
+
+    fn attacked_once(
+        &mut self,
+        attempt: &Attempt,
+        aims: &[String],
+        evidence: &mut Evidence,
+    ) -> Result<String, Fault> {
         self.canaries.refill(&self.subject.person)?;
         let _moving = Mover::wanted_by(attempt.id, &self.canaries.base, &self.subject.person)?;
-        let before = self.canaries.touches()?;
         let answers = match self.ask("attempt", attempt) {
             Ok(report) => self.judge(attempt, &report, aims, evidence),
             Err(error) => {
@@ -147,9 +165,6 @@ impl<'a> Trial<'a> {
             }
         };
         self.canaries.harm().iter().for_each(|harm| evidence.harm(harm));
-        if self.canaries.touches()? != before {
-            evidence.harm("a listening canary was reached");
-        }
         Ok(answers)
     }
 
@@ -179,6 +194,7 @@ impl<'a> Trial<'a> {
         let granted =
             Granted { plan: &self.subject.plan, targets: &self.subject.targets, aims: [aims, &report.aims] };
         let catalogue = attempt.expected(self.subject.mode, self.subject.landlock_abi);
+        let in_user_mode = attempt.expected(Mode::User, self.subject.landlock_abi);
         let mut answers: Vec<&str> = Vec::new();
         for act in &report.acts {
             let expected = match granted.expectation(attempt, act) {
@@ -194,7 +210,7 @@ impl<'a> Trial<'a> {
                 }
                 Expectation::Any => act.answer(),
             };
-            evidence.weigh(act, expected);
+            evidence.weigh(act, expected, in_user_mode.to(&act.act));
             if !answers.contains(&act.answer()) {
                 answers.push(act.answer());
             }

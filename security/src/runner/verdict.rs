@@ -1,4 +1,4 @@
-//! What the answers to one attempt mean: held, granted, open, through, or nothing at all.
+//! What the answers to one attempt mean: held, granted, left open, through, or nothing at all.
 
 use super::trial::Attack;
 use crate::probe::Act;
@@ -13,7 +13,9 @@ pub enum Verdict {
     HeldOtherwise,
     /// The policy grants what was tried.
     Granted,
-    /// This mode does not stop it, and the catalogue says so.
+    /// No policy and no mode stops it, and the catalogue says why.
+    LeftOpen,
+    /// This mode does not stop it, though user mode does.
     Open,
     /// Nobody knows: the question was not real, or could not be asked.
     Untried,
@@ -23,8 +25,15 @@ pub enum Verdict {
 
 impl Verdict {
     /// All, the best first.
-    pub const ALL: [Self; 6] =
-        [Self::Held, Self::HeldOtherwise, Self::Granted, Self::Open, Self::Untried, Self::Through];
+    pub const ALL: [Self; 7] = [
+        Self::Held,
+        Self::HeldOtherwise,
+        Self::Granted,
+        Self::LeftOpen,
+        Self::Open,
+        Self::Untried,
+        Self::Through,
+    ];
 
     /// In a few words.
     #[must_use]
@@ -33,7 +42,8 @@ impl Verdict {
             Self::Held => "held",
             Self::HeldOtherwise => "held otherwise",
             Self::Granted => "granted",
-            Self::Open => "open in this mode",
+            Self::LeftOpen => "left open",
+            Self::Open => "OPEN in this mode",
             Self::Untried => "NOT TRIED",
             Self::Through => "GOT THROUGH",
         }
@@ -48,7 +58,10 @@ pub struct Evidence {
     /// Some act must be stopped; else nothing is claimed that could be left unproven.
     claimed: bool,
     acts: usize,
+    /// Some act is stopped in user mode, but not here.
     open: bool,
+    /// Some act is allowed, as the catalogue says.
+    allowed: bool,
     otherwise: bool,
     untried: Vec<String>,
     through: Vec<String>,
@@ -76,14 +89,16 @@ impl Evidence {
         self.granted.push(act.to_owned());
     }
 
-    /// Compares an answer with the one expected.
-    pub fn weigh(&mut self, act: &Act, expected: &str) {
+    /// Compares an answer with the one expected here, and that with the one user mode must give.
+    pub fn weigh(&mut self, act: &Act, expected: &str, in_user_mode: &str) {
         let answer = act.answer();
         let is_granted = self.granted.contains(&act.act);
         self.acts += 1;
         self.claimed |= expected != "allowed" || is_granted;
         if answer == expected {
-            self.open |= act.outcome == Outcome::Allowed && !is_granted;
+            let allowed = act.outcome == Outcome::Allowed && !is_granted;
+            self.open |= allowed && in_user_mode != expected;
+            self.allowed |= allowed;
             return;
         }
         self.failures.push(format!("inside: {}: {answer} instead of {expected} ({})", act.act, act.detail));
@@ -105,6 +120,7 @@ impl Evidence {
             (self.open, Verdict::Open),
             (!self.granted.is_empty(), Verdict::Granted),
             (self.otherwise, Verdict::HeldOtherwise),
+            (self.allowed && !self.claimed, Verdict::LeftOpen),
         ];
         found.into_iter().find(|(is, _)| *is).map_or(Verdict::Held, |(_, verdict)| verdict)
     }
@@ -136,7 +152,7 @@ mod tests {
     fn weighed(answer: Result<i64, Errno>, expected: &str, prepare: impl FnOnce(&mut Evidence)) -> Verdict {
         let mut evidence = Evidence::default();
         prepare(&mut evidence);
-        evidence.weigh(&Act::of("open", answer), expected);
+        evidence.weigh(&Act::of("open", answer), expected, expected);
         evidence.verdict()
     }
 
@@ -145,12 +161,27 @@ mod tests {
         let nothing = |_: &mut Evidence| {};
         assert_eq!(weighed(Err(Errno::ENOENT), "ENOENT", nothing), Verdict::Held);
         assert_eq!(weighed(Err(Errno::EACCES), "ENOENT", nothing), Verdict::HeldOtherwise);
-        assert_eq!(weighed(Ok(0), "allowed", nothing), Verdict::Open);
+        assert_eq!(weighed(Ok(0), "allowed", nothing), Verdict::LeftOpen);
         assert_eq!(weighed(Ok(0), "ENOENT", nothing), Verdict::Through);
         assert_eq!(weighed(Err(Errno::EPERM), "allowed", nothing), Verdict::HeldOtherwise);
         let granted = |evidence: &mut Evidence| evidence.granted("open");
         assert_eq!(weighed(Err(Errno::EPERM), "allowed", granted), Verdict::Untried);
         assert_eq!(weighed(Ok(0), "allowed", |evidence| evidence.granted("open")), Verdict::Granted);
+    }
+
+    #[test]
+    fn what_only_this_mode_lets_through_is_open() {
+        let mut evidence = Evidence::default();
+        evidence.weigh(&Act::of("connect", Ok(0)), "allowed", "ENETUNREACH");
+        assert_eq!(evidence.verdict(), Verdict::Open);
+    }
+
+    #[test]
+    fn an_act_that_no_mode_stops_beside_one_that_is_stopped_leaves_the_attempt_held() {
+        let mut evidence = Evidence::default();
+        evidence.weigh(&Act::of("chmod", Ok(0)), "allowed", "allowed");
+        evidence.weigh(&Act::of("execute", Err(Errno::EACCES)), "EACCES", "EACCES");
+        assert_eq!(evidence.verdict(), Verdict::Held);
     }
 
     #[test]
