@@ -19,4 +19,14 @@ pub const TESTED: &[Tested] = &[
         what: "be given the uid, and with it the files, of a server that was there before",
         test: "launcher/src/state/uids.rs::a_uid_is_free_again_only_when_its_directory_is_gone",
     },
+    Tested {
+        id: "L09",
+        what: "have a secret of a command line shown; whoever writes one there is warned",
+        test: "policy/src/redact.rs::secrets_in_arguments_are_left_out",
+    },
+    Tested {
+        id: "L10",
+        what: "find a secret in what is shown of a configuration; core files are R19",
+        test: "tests/operator/documents.rs::show_prints_a_configuration_that_check_accepts_without_any_secret",
+    },
 ];

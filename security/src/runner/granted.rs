@@ -108,7 +108,15 @@ mod tests {
             rules: Vec::new(),
             system_calls: Vec::new(),
             jit,
-            limits: Limits { memory_bytes: 0, processes: 0, cpu_percent: 0, open_files: 0, file_bytes: 0 },
+            limits: Limits {
+                memory_bytes: 0,
+                processes: 0,
+                cpu_percent: 0,
+                open_files: 0,
+                file_bytes: 0,
+                io_read_bytes: None,
+                io_write_bytes: None,
+            },
             requires: Requires { cgroup: false, landlock_abi: 0 },
             spawn: SpawnLimits { instances: 0, burst: 0, per_minute: 0 },
         }
