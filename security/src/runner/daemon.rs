@@ -222,7 +222,7 @@ impl Daemon {
     /// # Errors
     /// If the daemon does not say of it what must be known.
     pub fn subject(&self, server: &str, other: &str) -> Result<Subject, Fault> {
-        let other_state = self.server_state(other)?.join("canary.txt");
+        let other_state = self.server_state(other)?.join(format!("canary-of-{other}.txt"));
         fs::write(&other_state, "state of another server")
             .doing(|| format!("write {}", other_state.display()))?;
         give(&other_state, &self.server_person(other)?)?;
