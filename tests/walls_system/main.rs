@@ -1,0 +1,56 @@
+//! The walls in system mode: the attack catalogue against the services of the installed package.
+//!
+//! Run by `tests/vm/walls` in a virtual machine with the package installed; it rewrites the configuration of the machine
+//! it runs on. What was answered comes out as `answers`, from which `security/degraded.md` is made.
+
+#[path = "../../security/tests/walls/proc.rs"]
+mod proc;
+#[path = "../../security/tests/walls/suite.rs"]
+mod suite;
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use only1mcp_escape::catalogue::Mode;
+use only1mcp_escape::runner::canaries::Canaries;
+use only1mcp_escape::runner::daemon::Daemon;
+use only1mcp_escape::runner::machine::{Person, Programs};
+
+/// Where the canaries are: the services have a `/tmp` and a `/var/tmp` of their own.
+const BASE: &str = "/srv";
+/// Where the package has the programs.
+const PROGRAMS: &str = "/usr/lib/only1mcp";
+/// One server each.
+const PROFILES: [&str; 2] = ["native", "node"];
+/// Under which the whole catalogue is run: an emulated machine is slow, and every other mode runs it under all.
+const TRIED: [&str; 1] = ["native"];
+
+/// Where results go; refuses to go on in a machine that is not to be thrown away.
+fn results() -> PathBuf {
+    let results = env::var_os("VM_RESULTS").filter(|_| Path::new("/var/lib/only1mcp-vm").is_dir());
+    results.expect("these tests rewrite the machine's configuration: run them with tests/vm/walls").into()
+}
+
+fn installed() -> (Daemon, Canaries, Programs) {
+    let (root, programs) = (Person { uid: 0, gid: 0 }, Programs::of(PROGRAMS.into()));
+    let canaries = Canaries::new(Path::new(BASE), Mode::System, &root, &programs).unwrap();
+    (Daemon::installed(&canaries, &PROFILES, &programs).unwrap(), canaries, programs)
+}
+
+#[test]
+fn the_walls_hold_in_system_mode() {
+    let results = results();
+    let (daemon, mut canaries, programs) = installed();
+    let table = suite::hold(daemon, &mut canaries, &programs, &TRIED);
+    fs::write(results.join("answers"), table.answers()).unwrap();
+}
+
+#[test]
+fn status_and_plan_agree_with_proc_in_system_mode() {
+    let results = results();
+    let (mut daemon, _canaries, _programs) = installed();
+    drop(daemon.relay(&PROFILES).unwrap());
+    let status = daemon.status(TRIED[0]).unwrap();
+    fs::write(results.join("status.json"), status.to_string()).unwrap();
+    suite::agree(daemon);
+}
