@@ -314,7 +314,8 @@ impl Daemon {
     fn compile(&self, command: &str, more: &[&str]) -> Result<Vec<u8>, Fault> {
         // In root mode the pool's uids may not reach the build directory: copies are run.
         let copies = self.runtime.join("bin");
-        let directory = if self.mode == Mode::Root { copies } else { self.setup.programs.folder().to_path_buf() };
+        let directory =
+            if self.mode == Mode::Root { copies } else { self.setup.programs.folder().to_path_buf() };
         let mut program = self.setup.person.command(self.setup.programs.find("only1mcp-compile")?);
         program.arg(command).arg("--config").arg(&self.config).arg("--program-dir").arg(directory).args(more);
         program.args(&self.setup.compile_words).envs(self.setup.environment.iter().cloned());

@@ -34,7 +34,8 @@ impl Supervisor {
         let loaders: String = LOADERS.iter().map(|(name, value)| format!(" {name}={value}")).collect();
         for service in SERVICES {
             let folder = PathBuf::from(format!("/run/systemd/system/{service}.d"));
-            let text = format!("[Service]\nEnvironment={VARIABLE}=canary AWS_SECRET_ACCESS_KEY=canary{loaders}\n");
+            let text =
+                format!("[Service]\nEnvironment={VARIABLE}=canary AWS_SECRET_ACCESS_KEY=canary{loaders}\n");
             fs::create_dir_all(&folder)
                 .and_then(|()| fs::write(folder.join("canary.conf"), text))
                 .doing(|| format!("write {}", folder.display()))?;
@@ -107,7 +108,8 @@ impl Supervisor {
             Self::Systemd => end_services()?,
         };
         std::thread::sleep(Duration::from_millis(100));
-        let left = ours.iter().filter(|&&pid| is_left_over(pid)).map(|pid| format!("process {pid} was left over"));
+        let left =
+            ours.iter().filter(|&&pid| is_left_over(pid)).map(|pid| format!("process {pid} was left over"));
         Ok(left.chain(ended.map(|wrong| format!("{wrong}\n{}", self.log()))).collect())
     }
 }
