@@ -28,10 +28,6 @@ pub struct Driven {
     pub test: &'static str,
 }
 
-/// What an entry starts from.
-const BLANK: Driven =
-    Driven { id: "", what: "", wall: "", answer: "", control: "", twin: "", reference: "", test: "" };
-
 /// All of them, in the order of the catalogue within each part.
 pub fn all() -> impl Iterator<Item = &'static Driven> {
     [launcher::DRIVEN, policy::DRIVEN, resources::DRIVEN].into_iter().flatten()

@@ -93,7 +93,7 @@ fn no_release_can_be_weakened() {
 #[expect(clippy::disallowed_methods, reason = "the test runs the compiler")]
 fn compile(debug_assertions: &str) -> Output {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../launcher/src/weakened.rs");
-    let mut rustc = Command::new(Path::new(env!("CARGO")).with_file_name("rustc"));
+    let mut rustc = Command::new(weakened::rustc());
     rustc.args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--cfg=feature=\"weakened\""]);
     rustc.arg("-C").arg(format!("debug-assertions={debug_assertions}")).arg(source);
     rustc.arg("--out-dir").arg(env!("CARGO_TARGET_TMPDIR")).output().unwrap()

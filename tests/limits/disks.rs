@@ -63,7 +63,7 @@ fn r18_a_writer_is_slowed_down_to_its_rate() {
     assert!(held >= 6500, "8 MiB were written in {held} ms");
     assert!(free < held / 2, "outside it is as slow: {free} ms");
     let written = reader.written_bytes() - before;
-    assert!(written >= 9 << 20, "the kernel counts {written} bytes");
+    assert!(written >= 9 << 20, "the kernel counts {written} bytes: {}", reader.file("io.stat"));
     let usage = &daemon.server_status("greedy")["usage"];
     assert!(usage["io_written_bytes"].as_u64().unwrap() >= before + written, "{usage}");
 }

@@ -63,10 +63,16 @@ impl Reader {
         line.unwrap_or_else(|| panic!("no {key} in {stat}")).parse().unwrap()
     }
 
-    /// Bytes written to all disks.
+    /// Bytes written to all disks. The library (0.5.1) finds the disks, but takes `wbytes=1` for 0: it looks for a
+    /// colon. So the lines are its own, and the numbers are read here.
     pub fn written_bytes(&self) -> u64 {
-        let io = self.cgroup.controller_of::<BlkIoController>().unwrap().blkio();
-        io.io_stat.iter().map(|disk| disk.wbytes).sum()
+        let disks = self.cgroup.controller_of::<BlkIoController>().unwrap().blkio().io_stat;
+        let text = self.file("io.stat");
+        let written = |line: &str| -> u64 {
+            line.split_once("wbytes=").unwrap().1.split_once(' ').unwrap().0.parse().unwrap()
+        };
+        let line = |number: String| text.lines().find(|line| line.starts_with(&number)).unwrap().to_owned();
+        disks.iter().map(|disk| written(&line(format!("{}:{} ", disk.major, disk.minor)))).sum()
     }
 
     /// What the library has no word for.

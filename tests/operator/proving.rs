@@ -100,7 +100,7 @@ fn what_the_policy_grants_is_granted_and_not_held() {
     // The same without the grant, as people read it.
     let scratch = configured("native");
     let outcome = proven(&scratch, "a", &["--config", &config(&scratch)]);
-    assert_eq!(outcome.code, 0, "{outcome:?}");
+    assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
     let line = outcome.stdout.lines().find(|line| line.starts_with("F01.ssh ")).unwrap();
     assert!(line.contains("ENOENT") && line.trim_end().ends_with("held"), "{line}");
     for said in ["Server a: policy native", "What the policy grants:\n  nothing\n", "The walls hold"] {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Where the second disk is mounted at every boot, before the services start.
 const PARTS: &str = "/srv/only1mcp-parts";
-const READY_LIMIT: Duration = Duration::from_secs(300);
+const READY_LIMIT: Duration = Duration::from_secs(600);
 const CONFIG: &str = "/etc/only1mcp/config.yaml";
 
 /// Which build of the package.
@@ -81,11 +81,13 @@ fn configure() {
   - id: everything
     command: {npm}/mcp-server-everything
     args: [stdio]
+    startup_timeout: 5m
     policy: node
     env: {{PLANTED: {{credential: planted}}, OF_SYSTEMD: {{credential: of-systemd}}}}
   - id: time
     command: {PARTS}/python/bin/python3
     args: [-m, mcp_server_time, --local-timezone, UTC]
+    startup_timeout: 5m
     policy: python
   - id: probe
     command: /usr/lib/only1mcp/only1mcp-probe

@@ -117,7 +117,7 @@ fn only_the_proxys_account_and_root_can_speak_to_the_launcher() {
         harness::run::run(command.args(&words[1..]))
     };
     assert_eq!(connect("only1mcp").code, 0, "twin");
-    for account in ["only1mcp-launcher", "only1mcp-test", "nobody", "1879048208"] {
+    for account in ["only1mcp-launcher", "only1mcp-test", "65534", "1879048208"] {
         let refused = connect(account);
         assert!(refused.stderr.contains("PermissionError: [Errno 13]"), "{account}: {refused:?}");
     }

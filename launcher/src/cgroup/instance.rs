@@ -298,4 +298,66 @@ mod tests {
         assert_eq!(cgroup.was_out_of_memory(), Some(1 << 20));
         std::fs::remove_dir_all(&cgroup.path).unwrap();
     }
+
+    fn plan(requires_cgroup: bool) -> ServerPlan {
+        let mut plan = ServerPlan {
+            name: only1mcp_wire::ServerName::new("x").unwrap(),
+            digest: [0; 32],
+            program: String::new(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            working_directory: String::new(),
+            binds: Vec::new(),
+            links: Vec::new(),
+            files: Vec::new(),
+            scratch: Vec::new(),
+            state_executable: false,
+            rules: Vec::new(),
+            system_calls: Vec::new(),
+            jit: false,
+            limits: LIMITS,
+            requires: only1mcp_wire::plan::Requires { cgroup: requires_cgroup, landlock_abi: 1 },
+            spawn: only1mcp_wire::plan::SpawnLimits { instances: 1, burst: 1, per_minute: 1 },
+        };
+        plan.limits.io_write_bytes = Some(9);
+        plan
+    }
+
+    #[test]
+    fn a_limit_of_io_that_cannot_be_set_is_missing_or_refused() {
+        let cgroup = fake("io", Control::Limits);
+        let lines = || Throttle::Lines(vec!["8:0 wbps=9".into()]);
+        assert_eq!(cgroup.slow_down(&plan(true), lines()), Ok(Io::Limited));
+        assert_eq!(value(&cgroup, "io.max"), "8:0 wbps=9");
+        assert_eq!(cgroup.slow_down(&plan(true), Throttle::Unasked), Ok(Io::Unasked));
+        let impossible = || Throttle::Impossible("/x is on a file system without a disk".into());
+        assert_eq!(cgroup.slow_down(&plan(false), impossible()), Ok(Io::Unlimited));
+        assert_eq!(cgroup.slow_down(&plan(true), impossible()).unwrap_err().errno, Errno::ENODEV);
+        // Without the controller there is no such file.
+        std::fs::remove_file(cgroup.path.join("io.max")).unwrap();
+        assert_eq!(cgroup.slow_down(&plan(false), lines()), Ok(Io::Unlimited));
+        assert_eq!(cgroup.slow_down(&plan(true), lines()).unwrap_err().errno, Errno::ENODEV);
+        std::fs::remove_dir_all(&cgroup.path).unwrap();
+    }
+
+    #[test]
+    fn a_limit_that_is_reached_again_and_again_is_told_once_an_interval() {
+        let mut cgroup = fake("refused", Control::Limits);
+        let events = |cgroup: &InstanceCgroup, text: &str| {
+            std::fs::write(cgroup.path.join("pids.events"), text).unwrap()
+        };
+        events(&cgroup, "max 0\n");
+        cgroup.processes = Some(ProcessEvents::open(&cgroup).unwrap());
+        let now = Instant::now();
+        assert!(cgroup.polled().is_some());
+        events(&cgroup, "max 5\n");
+        assert_eq!(cgroup.refused_processes(now), Some(5));
+        assert!(cgroup.polled().is_none() && cgroup.quiet_until() == Some(now + LIMIT_REPORT_INTERVAL));
+        cgroup.listen_if_due(now);
+        assert!(cgroup.polled().is_none(), "not before its time");
+        cgroup.listen_if_due(now + LIMIT_REPORT_INTERVAL);
+        assert!(cgroup.polled().is_some());
+        assert_eq!(cgroup.refused_processes(now), None, "nothing has changed");
+        std::fs::remove_dir_all(&cgroup.path).unwrap();
+    }
 }

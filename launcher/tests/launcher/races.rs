@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,14 +99,18 @@ fn f19_a_source_that_is_swapped_for_a_link_during_the_launch_shows_the_checked_o
                     renameat2(AT_FDCWD, &granted, AT_FDCWD, &link, RenameFlags::RENAME_EXCHANGE).unwrap();
                 }
             });
-            for _ in 0..SOURCE_ROUNDS {
-                match one_read(&mut proxy) {
-                    Some(text) if text == "granted" => shown += 1,
-                    Some(text) => panic!("it read {text:?}"),
-                    None => refused += 1,
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                for _ in 0..SOURCE_ROUNDS {
+                    match one_read(&mut proxy) {
+                        Some(text) if text == "granted" => shown += 1,
+                        Some(text) => panic!("it read {text:?}"),
+                        None => refused += 1,
+                    }
                 }
-            }
+            }));
+            // Whatever came of it, the swapping ends.
             swapping.store(false, Ordering::Relaxed);
+            outcome.unwrap_or_else(|panic| resume_unwind(panic));
         });
         println!("{who:?}: {shown} saw the checked directory, {refused} did not start");
         assert!(shown > 0 && refused > 0, "no race: {shown}, {refused}");

@@ -15,10 +15,13 @@ s.connect(sys.argv[1])
 s.send(b'o1mL' + struct.pack('<HHII', 1, 1, 1, 0))
 print('greeted' if s.recv(4096)[:4] == b'o1mL' else 'refused', flush=True)
 if os.fork() == 0:
+    s.settimeout(10)
     try:
         print('cut off' if s.recv(4096) == b'' else 'served', flush=True)
     except ConnectionResetError:
         print('cut off', flush=True)
+    except TimeoutError:
+        print('still connected', flush=True)
     os._exit(0)
 sys.stdin.read()
 os._exit(0)";

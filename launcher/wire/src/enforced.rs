@@ -79,7 +79,6 @@ impl Walls {
     pub fn iter(self) -> impl Iterator<Item = Wall> {
         Wall::ALL.iter().copied().filter(move |&wall| self.has(wall))
     }
-
 }
 
 impl FromIterator<Wall> for Walls {

@@ -9,6 +9,7 @@ use crate::interpolate::is_variable_name;
 use crate::path::join;
 use crate::policy::Policy;
 use crate::redact::names_a_secret;
+use only1mcp_wire::Mode;
 use only1mcp_wire::plan::{STATE_DIRECTORY, Variable, VariableValue};
 
 /// Variables that are the sandbox's own.
@@ -77,7 +78,10 @@ fn check_credential(credential: &Spot<String>, input: &Input<'_>, findings: &mut
     }
     // Whether it can be read is the launcher's business; that it is not there at all can be told now.
     let file = join(&join(&input.own.state_directory, "credentials"), name);
-    if input.files.status(&file) == Err(FileError::Missing) {
+    let is_missing = |file: &str| input.files.status(file) == Err(FileError::Missing);
+    // systemd's come in a directory of their own, which only the launcher's unit has.
+    let systemds = input.environment.get("CREDENTIALS_DIRECTORY").filter(|_| input.mode == Mode::System);
+    if is_missing(&file) && systemds.is_none_or(|directory| is_missing(&join(directory, name))) {
         let help = format!("put the secret into {file}, mode 0600; the server will not start without it");
         findings.warning(&credential.place, format!("there is no credential `{name}` yet"), help);
     }

@@ -1,7 +1,7 @@
 //! What may be typed: commands, arguments and flags, with the help a person reads.
 
 use super::exit_code;
-use super::limits::{POOL_COUNT, POOL_FIRST, TEST_POOL_COUNT, TEST_POOL_FIRST};
+use super::limits::{POOL_COUNT, POOL_FIRST, TEST_POOL_COUNT, TEST_POOL_FIRST, TEST_POOLS};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -141,6 +141,16 @@ pub struct Pool {
     pub first: u32,
     /// How many.
     pub count: u32,
+}
+
+impl Pool {
+    /// The range for a `policy test` by the process of this number. Canaries have the uid of the server on trial,
+    /// and must not be another test's.
+    #[must_use]
+    pub const fn of_test(process: u32) -> Self {
+        let number = process % TEST_POOLS;
+        Self { first: TEST_POOL_FIRST + number * TEST_POOL_COUNT, count: TEST_POOL_COUNT }
+    }
 }
 
 impl Default for Pool {
@@ -310,9 +320,11 @@ pub struct PolicyTestArguments {
     /// Where the instance keeps its files.
     #[command(flatten)]
     pub places: Places,
-    /// As root: the uids and gids of the test; not those of the running daemon
-    #[arg(long, value_name = "FIRST:COUNT", default_value_t = Pool { first: TEST_POOL_FIRST, count: TEST_POOL_COUNT })]
-    pub pool: Pool,
+    /// As root: the uids and gids of the test
+    ///
+    /// Without it, a range beside that of the daemon, another for each test at the same time.
+    #[arg(long, value_name = "FIRST:COUNT")]
+    pub pool: Option<Pool>,
 }
 
 /// Arguments of `config`.
@@ -395,6 +407,14 @@ mod tests {
     #[test]
     fn the_table_of_commands_is_sound() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn no_pool_of_a_test_meets_the_daemons_or_another_tests() {
+        let daemon = Pool::default();
+        let pools: Vec<Pool> = (0..TEST_POOLS).map(Pool::of_test).collect();
+        assert!(pools.iter().all(|pool| pool.first >= daemon.first + daemon.count));
+        assert!(pools.windows(2).all(|two| two[1].first == two[0].first + two[0].count));
     }
 
     #[test]

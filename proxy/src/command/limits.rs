@@ -32,10 +32,12 @@ pub const REMOTE_LINES_MAX: usize = 256;
 pub const REMOTE_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How often `policy test` looks whether the attacker has ended.
 pub const TEST_LOOK: Duration = Duration::from_millis(20);
-/// First uid of the pool of `policy test` as root: beside the daemon's, so that no canary is a real server's.
+/// First uid of the pools of `policy test` as root: beside the daemon's, so that no canary is a real server's.
 pub const TEST_POOL_FIRST: u32 = POOL_FIRST + POOL_COUNT;
-/// Uids of that pool.
+/// Uids of one of these pools.
 pub const TEST_POOL_COUNT: u32 = 1024;
+/// How many such pools there are, for tests at the same time.
+pub const TEST_POOLS: u32 = 64;
 /// How long `status` waits for an answer.
 pub const STATUS_ANSWER: Duration = Duration::from_secs(5);
 /// How long `call` waits for one message.

@@ -2,7 +2,7 @@
 //!
 //! That program starts us once more as `start`, tied to itself; when it ends, so does what it started.
 
-use super::arguments::PolicyTestArguments;
+use super::arguments::{PolicyTestArguments, Pool};
 use super::compile::{self, Task};
 use super::directories::{Configuration, Directories, Mode};
 use super::exit_code::Exit;
@@ -79,7 +79,8 @@ fn escape(
     command.arg("--state-dir").arg(&scratch.own.state).arg("--runtime-dir").arg(&scratch.own.runtime);
     command.arg("--canaries").arg(&scratch.canaries);
     if scratch.own.mode == Mode::Root {
-        command.arg("--pool").arg(arguments.pool.to_string());
+        let pool = arguments.pool.unwrap_or_else(|| Pool::of_test(std::process::id()));
+        command.arg("--pool").arg(pool.to_string());
     }
     command.args(arguments.allow_degraded.then_some("--allow-degraded"));
     command.args(arguments.json.then_some("--json"));

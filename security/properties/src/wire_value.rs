@@ -1,10 +1,12 @@
 //! Messages made from values: what either end can say, the other understands, within one packet.
 
 use arbitrary::{Result, Unstructured};
-use only1mcp_wire::enforced::{Enforced, Mode, Wall};
+use only1mcp_wire::enforced::{Enforced, Mode, Wall, Walls};
 use only1mcp_wire::limits::{LIST_PAGE_NAMES, MESSAGE_BYTES_MAX, SERVER_NAME_BYTES_MAX, STOP_GRACE_MS_MAX};
 use only1mcp_wire::message::{FromLauncher, RefusalCode, Request};
-use only1mcp_wire::{Event, Exit, InstanceId, Machine, Partition, Refusal, Reply, ServerName, Spawned, Step};
+use only1mcp_wire::{
+    Event, Exit, InstanceId, Machine, Partition, Refusal, Reply, ServerName, Spawned, Step, Usage,
+};
 
 /// Every value comes back as it went. The bytes only choose it.
 ///
@@ -26,7 +28,7 @@ pub fn holds(choices: &[u8]) {
 
 fn request(choices: &mut Unstructured<'_>) -> Result<(u32, Request)> {
     let id = choices.arbitrary()?;
-    let request = match choices.int_in_range(0..=4)? {
+    let request = match choices.int_in_range(0..=5)? {
         0 => Request::Hello,
         1 => Request::View,
         2 => Request::List { page: choices.arbitrary()? },
@@ -35,6 +37,7 @@ fn request(choices: &mut Unstructured<'_>) -> Result<(u32, Request)> {
             generation: choices.arbitrary()?,
             partition: Partition(choices.arbitrary()?),
         },
+        4 => Request::Usage { instance: InstanceId(choices.arbitrary()?) },
         _ => Request::Stop {
             instance: InstanceId(choices.arbitrary()?),
             grace_ms: choices.int_in_range(0..=STOP_GRACE_MS_MAX)?,
@@ -45,7 +48,7 @@ fn request(choices: &mut Unstructured<'_>) -> Result<(u32, Request)> {
 
 fn answer(choices: &mut Unstructured<'_>) -> Result<FromLauncher> {
     let id = choices.arbitrary()?;
-    let reply = match choices.int_in_range(0..=7)? {
+    let reply = match choices.int_in_range(0..=9)? {
         0 => Reply::Hello(Machine {
             mode: *choices.choose(Mode::ALL)?,
             landlock_abi: choices.arbitrary()?,
@@ -72,6 +75,12 @@ fn answer(choices: &mut Unstructured<'_>) -> Result<FromLauncher> {
             wall: choices.arbitrary::<bool>()?.then(|| choices.choose(Wall::ALL)).transpose()?.copied(),
         }),
         6 => return Ok(FromLauncher::Event(exited(choices)?)),
+        7 => Reply::Usage(choices.arbitrary::<bool>()?.then(|| usage(choices)).transpose()?),
+        8 => {
+            let (instance, times) = (InstanceId(choices.arbitrary()?), choices.arbitrary()?);
+            let limit = *choices.choose(Wall::ALL)?;
+            return Ok(FromLauncher::Event(Event::LimitReached { instance, limit, times }));
+        }
         _ => {
             let (generation, errors) = choices.arbitrary()?;
             return Ok(FromLauncher::Event(Event::Changed { generation, errors }));
@@ -84,15 +93,39 @@ fn exited(choices: &mut Unstructured<'_>) -> Result<Event> {
     let exit = match choices.int_in_range(0..=2)? {
         0 => Exit::Status(choices.arbitrary()?),
         1 => Exit::Signal(choices.arbitrary()?),
-        _ => Exit::OutOfMemory,
+        _ => Exit::OutOfMemory { limit_bytes: choices.arbitrary()? },
     };
     Ok(Event::Exited { instance: InstanceId(choices.arbitrary()?), exit })
 }
 
+fn usage(choices: &mut Unstructured<'_>) -> Result<Usage> {
+    Ok(Usage {
+        memory_bytes: choices.arbitrary()?,
+        memory_limit_bytes: choices.arbitrary()?,
+        memory_limit_reached: choices.arbitrary()?,
+        processes: choices.arbitrary()?,
+        process_limit: choices.arbitrary()?,
+        process_limit_reached: choices.arbitrary()?,
+        cpu_us: choices.arbitrary()?,
+        cpu_throttled_periods: choices.arbitrary()?,
+        cpu_throttled_us: choices.arbitrary()?,
+        io_read_bytes: choices.arbitrary()?,
+        io_written_bytes: choices.arbitrary()?,
+    })
+}
+
 fn enforced(choices: &mut Unstructured<'_>) -> Result<Enforced> {
+    Ok(Enforced {
+        mode: *choices.choose(Mode::ALL)?,
+        walls: walls(choices)?,
+        unasked: walls(choices)?,
+        landlock_abi: choices.arbitrary()?,
+    })
+}
+
+fn walls(choices: &mut Unstructured<'_>) -> Result<Walls> {
     let bits: u32 = choices.arbitrary()?;
-    let walls = Wall::ALL.iter().copied().filter(|&wall| bits & (1 << wall as u8) != 0).collect();
-    Ok(Enforced { mode: *choices.choose(Mode::ALL)?, walls, landlock_abi: choices.arbitrary()? })
+    Ok(Wall::ALL.iter().copied().filter(|&wall| bits & (1 << wall as u8) != 0).collect())
 }
 
 fn name(choices: &mut Unstructured<'_>) -> Result<ServerName> {

@@ -1,6 +1,6 @@
 //! A hostile proxy, a stranger or a hostile server against the launcher itself.
 
-use super::{BLANK, Driven};
+use super::Driven;
 
 const SPAWNS: &str = "an honest proxy starts a server";
 const CLOSED: &str = "connection closed, told in the log";
@@ -18,7 +18,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "a real directory of its own",
         reference: CONTAINERS,
         test: "launcher/tests/launcher/races.rs::f07_no_working_directory_leads_out_neither_by_a_descriptor_nor_by_a_link_of_the_server",
-        ..BLANK
     },
     Driven {
         id: "F18",
@@ -29,7 +28,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "200 restarts succeed",
         reference: "CVE-2026-1386, CVE-2026-8052",
         test: "launcher/tests/launcher/planting.rs::f18_links_swapped_during_two_hundred_restarts_are_followed_by_nobody",
-        ..BLANK
     },
     Driven {
         id: "F18.minimal",
@@ -40,7 +38,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "200 restarts succeed",
         reference: "CVE-2026-1386, CVE-2026-8052",
         test: "launcher/tests/launcher/planting.rs::f18_links_swapped_during_two_hundred_restarts_are_followed_by_nobody_in_minimal_mode",
-        ..BLANK
     },
     Driven {
         id: "F19",
@@ -51,7 +48,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "unswapped, the granted file is read",
         reference: "CVE-2021-30465",
         test: "launcher/tests/launcher/races.rs::f19_a_source_that_is_swapped_for_a_link_during_the_launch_shows_the_checked_one_or_nothing",
-        ..BLANK
     },
     Driven {
         id: "P09.daemon",
@@ -62,7 +58,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "a server that listens to SIGTERM ends by it",
         reference: "cgroup.kill",
         test: "launcher/tests/launcher/ending.rs::p09_a_daemon_that_left_its_session_and_its_parent_is_dead_when_the_end_is_told",
-        ..BLANK
     },
     Driven {
         id: "P10",
@@ -73,7 +68,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the server's own last line is read",
         reference: "orphans that hold pipes",
         test: "launcher/tests/launcher/ending.rs::p10_the_end_of_a_server_closes_the_streams_that_its_grandchild_holds",
-        ..BLANK
     },
     Driven {
         id: "P12",
@@ -84,7 +78,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the next instance is stopped",
         reference: "CVE-2019-6133",
         test: "launcher/tests/launcher/races.rs::p12_a_stop_never_reaches_the_process_that_got_the_old_process_id",
-        ..BLANK
     },
     Driven {
         id: "I01",
@@ -95,7 +88,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "its own socket inside",
         reference: DESIGN,
         test: "launcher/tests/launcher/strangers.rs::i01_a_server_finds_no_socket_of_the_launcher_from_inside",
-        ..BLANK
     },
     Driven {
         id: "I01.user",
@@ -106,7 +98,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: DESIGN,
         test: "launcher/tests/launcher/strangers.rs::i01_another_user_is_sent_away_and_told_in_the_log",
-        ..BLANK
     },
     Driven {
         id: "I02",
@@ -117,7 +108,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the first goes on",
         reference: DESIGN,
         test: "launcher/tests/launcher/wire.rs::a_second_proxy_is_sent_away_and_the_first_stays",
-        ..BLANK
     },
     Driven {
         id: "I02.heir",
@@ -128,7 +118,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: "SO_PEERPIDFD",
         test: "launcher/tests/launcher/strangers.rs::i02_a_connection_ends_with_the_process_that_made_it_whoever_else_holds_it",
-        ..BLANK
     },
     Driven {
         id: "I03",
@@ -139,7 +128,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: "OpenSSH's monitor",
         test: "launcher/tests/launcher/hostile.rs::i03_whatever_is_malformed_ends_the_connection_and_is_told_a_bounded_number_of_times",
-        ..BLANK
     },
     Driven {
         id: "I04",
@@ -150,7 +138,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: "cgroup delegation",
         test: "launcher/tests/launcher/hostile.rs::i04_no_name_that_is_a_path_or_a_file_of_the_kernel_names_anything",
-        ..BLANK
     },
     Driven {
         id: "I05",
@@ -161,7 +148,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: DESIGN,
         test: "launcher/tests/launcher/hostile.rs::i05_there_is_no_field_for_a_command_a_path_a_variable_or_a_uid",
-        ..BLANK
     },
     Driven {
         id: "I06",
@@ -172,7 +158,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the untouched server answers",
         reference: "replay",
         test: "launcher/tests/launcher/hostile.rs::i06_forged_generations_ids_and_repeated_requests_get_only_what_is_ones_own",
-        ..BLANK
     },
     Driven {
         id: "I07",
@@ -183,7 +168,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the same message without them",
         reference: "LWN 1023085",
         test: "launcher/tests/launcher/descriptors.rs::i07_no_descriptor_ever_arrives_however_many_and_however_early_they_are_sent",
-        ..BLANK
     },
     Driven {
         id: "I07.kept",
@@ -194,7 +178,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "a message without them is read",
         reference: "16 of each message leaked here once",
         test: "launcher/src/peer.rs::i07_descriptors_that_the_kernel_carries_end_the_connection_and_are_not_taken",
-        ..BLANK
     },
     Driven {
         id: "I08",
@@ -205,7 +188,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "a neighbour answers in between",
         reference: DESIGN,
         test: "launcher/tests/launcher/hostile.rs::i08_a_flood_of_spawns_starts_what_the_bucket_holds_and_others_are_served",
-        ..BLANK
     },
     Driven {
         id: "I09",
@@ -216,7 +198,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "another proxy comes",
         reference: DESIGN,
         test: "launcher/tests/launcher/ending.rs::nothing_is_left_when_the_proxy_goes_away_and_another_may_come",
-        ..BLANK
     },
     Driven {
         id: "I10",
@@ -227,7 +208,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the next start (lifecycle suite)",
         reference: DESIGN,
         test: "launcher/tests/launcher/ending.rs::nothing_is_left_when_the_launcher_is_killed",
-        ..BLANK
     },
     Driven {
         id: "I11",
@@ -238,7 +218,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: "descriptor leaks",
         test: "launcher/tests/launcher/races.rs::i11_a_thousand_stops_against_ends_leave_no_descriptor_no_zombie_and_one_end_each",
-        ..BLANK
     },
     Driven {
         id: "I12",
@@ -249,7 +228,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the server answers over them",
         reference: CONTAINERS,
         test: "launcher/tests/launcher/descriptors.rs::i12_a_spawn_hands_out_three_pipe_ends_and_a_pidfd_and_nothing_else",
-        ..BLANK
     },
     Driven {
         id: "I13",
@@ -260,7 +238,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: DESIGN,
         test: "launcher/tests/launcher/hostile.rs::i13_a_proxy_that_never_reads_is_cut_off_and_holds_nobody_up",
-        ..BLANK
     },
     Driven {
         id: "I14",
@@ -271,7 +248,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: "fuzzing of sudo-rs and Firecracker",
         test: "launcher/tests/launcher/hostile.rs::i14_a_thousand_damaged_requests_leave_a_launcher_that_serves",
-        ..BLANK
     },
     Driven {
         id: "I15",
@@ -282,7 +258,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "naming a configured server",
         reference: DESIGN,
         test: "security/tests/taken_over/main.rs::try_all",
-        ..BLANK
     },
     Driven {
         id: "I16",
@@ -293,7 +268,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: SPAWNS,
         reference: "time of check, time of use",
         test: "launcher/tests/launcher/races.rs::i16_a_configuration_swapped_during_spawns_is_the_old_or_the_new_and_never_a_mixture",
-        ..BLANK
     },
     Driven {
         id: "I16.document",
@@ -304,6 +278,5 @@ pub const DRIVEN: &[Driven] = &[
         twin: "unswapped, it is compiled",
         reference: "time of check, time of use",
         test: "policy/tests/language.rs::i16_a_document_swapped_while_it_is_compiled_is_one_of_both_as_a_whole",
-        ..BLANK
     },
 ];

@@ -1,6 +1,6 @@
 //! Hostile documents against the real `only1mcp-compile`.
 
-use super::{BLANK, Driven};
+use super::Driven;
 
 const REFUSED: &str = "refused with line and column";
 const NEIGHBOUR: &str = "the valid neighbour is accepted";
@@ -18,7 +18,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "CVE-2024-21626",
         test: "policy/tests/language.rs::y01_to_y14_configurations_too",
-        ..BLANK
     },
     Driven {
         id: "Y01",
@@ -29,7 +28,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "deny_unknown_fields",
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y02",
@@ -40,7 +38,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: YAML,
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y03",
@@ -51,7 +48,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "the Norway problem",
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y04",
@@ -62,7 +58,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "billion laughs",
         test: "policy/tests/language.rs::y04_y05_bombs_are_refused_within_the_compilers_own_limits",
-        ..BLANK
     },
     Driven {
         id: "Y05",
@@ -73,7 +68,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "quadratic parsers",
         test: "policy/tests/language.rs::y04_y05_bombs_are_refused_within_the_compilers_own_limits",
-        ..BLANK
     },
     Driven {
         id: "Y06",
@@ -84,7 +78,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: YAML,
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y07",
@@ -95,7 +88,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "CVE-2025-53109",
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y08",
@@ -106,7 +98,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "mandatory deny paths of srt",
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y09",
@@ -117,7 +108,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "ssh StrictModes",
         test: "policy/tests/language.rs::y09_a_policy_that_somebody_else_could_have_written_is_refused",
-        ..BLANK
     },
     Driven {
         id: "Y10",
@@ -128,7 +118,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "this project's own threat model",
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y11",
@@ -139,7 +128,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "units confusion",
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y12",
@@ -150,7 +138,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "srt README",
         test: "policy/tests/language.rs::y12_an_empty_list_gives_what_its_absence_gives",
-        ..BLANK
     },
     Driven {
         id: "Y13",
@@ -161,7 +148,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "public suffixes",
         test: "policy/tests/language.rs::y01_to_y13_policies_that_ask_for_more_than_they_say_are_refused_where_they_do",
-        ..BLANK
     },
     Driven {
         id: "Y14",
@@ -172,7 +158,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: NEIGHBOUR,
         reference: "editor backups",
         test: "policy/tests/language.rs::y14_only_the_exact_name_is_the_policy",
-        ..BLANK
     },
     Driven {
         id: "Y15",
@@ -183,6 +168,5 @@ pub const DRIVEN: &[Driven] = &[
         twin: "both are accepted",
         reference: "property testing",
         test: "policy/src/check/tests/properties.rs::y15_whatever_a_random_narrower_policy_allows_the_wider_one_allows",
-        ..BLANK
     },
 ];

@@ -1,6 +1,6 @@
 //! Hostile servers beside a good one, whose answers keep coming.
 
-use super::{BLANK, Driven};
+use super::Driven;
 
 const GOOD: &str = "the good server's answers keep coming";
 const STOPPED: &str = "server stopped with a reason, and started again";
@@ -17,7 +17,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: GOOD,
         reference: "Firecracker's note on serial output",
         test: "tests/bad_input/hostile.rs::r11_a_flood_without_a_newline_stops_that_server_alone_and_holds_little_memory",
-        ..BLANK
     },
     Driven {
         id: "R11.dribble",
@@ -28,7 +27,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: GOOD,
         reference: "slow loris",
         test: "tests/bad_input/hostile.rs::r11_a_server_that_dribbles_is_given_up_after_the_time_of_the_request",
-        ..BLANK
     },
     Driven {
         id: "R11.deaf",
@@ -39,7 +37,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: GOOD,
         reference: "back-pressure",
         test: "tests/bad_input/hostile.rs::r11_a_server_that_reads_nothing_holds_up_only_those_who_ask_it",
-        ..BLANK
     },
     Driven {
         id: "R12",
@@ -50,7 +47,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the flooding server answers",
         reference: "unbounded logs",
         test: "tests/bad_input/hostile.rs::r12_a_flood_on_standard_error_is_read_away_and_kept_short",
-        ..BLANK
     },
     Driven {
         id: "R13",
@@ -61,7 +57,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "its lists still come",
         reference: "serde_json's recursion limit",
         test: "tests/bad_input/hostile.rs::r13_answers_that_are_too_deep_no_text_or_come_twice_are_refused_and_the_next_one_works",
-        ..BLANK
     },
     Driven {
         id: "R14",
@@ -72,7 +67,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the text is told",
         reference: "RUSTSEC-2025-0055",
         test: "tests/bad_input/hostile.rs::r14_what_a_server_says_never_steers_a_terminal_or_forges_a_line_of_the_log",
-        ..BLANK
     },
     Driven {
         id: "R14.document",
@@ -83,7 +77,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: "the valid neighbour is accepted",
         reference: "Trojan Source",
         test: "policy/tests/language.rs::y01_to_y14_configurations_too",
-        ..BLANK
     },
     Driven {
         id: "R15",
@@ -94,7 +87,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: GOOD,
         reference: "systemd's StartLimit",
         test: "tests/bad_input/hostile.rs::r15_a_crash_loop_slows_down_and_says_so_a_few_times",
-        ..BLANK
     },
     Driven {
         id: "R16",
@@ -105,7 +97,6 @@ pub const DRIVEN: &[Driven] = &[
         twin: GOOD,
         reference: "MCP's shutdown",
         test: "tests/bad_input/hostile.rs::r16_a_server_that_ignores_every_request_to_end_is_killed_with_its_daemon",
-        ..BLANK
     },
     Driven {
         id: "R17",
@@ -116,6 +107,5 @@ pub const DRIVEN: &[Driven] = &[
         twin: "a neighbour answers; once thawed it is dead and starts again",
         reference: "hung network file systems",
         test: "launcher/tests/launcher/stuck.rs::r17_a_server_that_cannot_be_killed_holds_up_nobody_and_is_not_replaced_before_it_is_gone",
-        ..BLANK
     },
 ];

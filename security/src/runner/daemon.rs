@@ -258,7 +258,8 @@ impl Daemon {
     /// # Errors
     /// If the daemon does not say of it what must be known.
     pub fn subject(&self, server: &str, other: &str) -> Result<Subject, Fault> {
-        let other_state = self.server_state(other)?.join("canary.txt");
+        // Another name for each who looks for it: it may have been the other's turn before.
+        let other_state = self.server_state(other)?.join(format!("canary-for-{server}.txt"));
         fs::write(&other_state, "state of another server")
             .doing(|| format!("write {}", other_state.display()))?;
         give(&other_state, &self.server_person(other)?)?;

@@ -74,3 +74,85 @@ impl Granted<'_> {
         self.plan.binds.iter().any(|bind| bind.source == bind.target && is_within(path, &bind.target))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+    use nix::errno::Errno;
+    use only1mcp_wire::ServerName;
+    use only1mcp_wire::plan::{Bind, BindKind, Limits, Requires, SpawnLimits};
+
+    fn plan(granted: &[(&str, &str)], jit: bool) -> ServerPlan {
+        let bind = |(source, target): &(&str, &str)| Bind {
+            source: (*source).to_owned(),
+            target: (*target).to_owned(),
+            kind: BindKind::Directory,
+            device: 0,
+            inode: 0,
+            writable: false,
+            executable: false,
+        };
+        ServerPlan {
+            name: ServerName::new("x").unwrap(),
+            digest: [0; 32],
+            program: String::new(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            working_directory: String::new(),
+            binds: granted.iter().map(bind).collect(),
+            links: Vec::new(),
+            files: Vec::new(),
+            scratch: Vec::new(),
+            state_executable: false,
+            rules: Vec::new(),
+            system_calls: Vec::new(),
+            jit,
+            limits: Limits {
+                memory_bytes: 0,
+                processes: 0,
+                cpu_percent: 0,
+                open_files: 0,
+                file_bytes: 0,
+                io_read_bytes: None,
+                io_write_bytes: None,
+            },
+            requires: Requires { cgroup: false, landlock_abi: 0 },
+            spawn: SpawnLimits { instances: 0, burst: 0, per_minute: 0 },
+        }
+    }
+
+    fn expectation(plan: &ServerPlan, id: &str, aims: &[&str]) -> Expectation {
+        let pairs = [
+            "secret=/srv/canaries/home/.ssh/id_rsa",
+            "readonly=/srv/canaries/granted",
+            "tcp=/srv/canaries/x",
+        ];
+        let targets = Targets::parse(pairs).unwrap();
+        let aims: Vec<String> = aims.iter().map(|&aim| aim.to_owned()).collect();
+        let granted = Granted { plan, targets: &targets, aims: [&[], &aims] };
+        let act = Act::of("read the secret", Err(Errno::ENOENT));
+        granted.expectation(catalogue::find(id).unwrap(), &act)
+    }
+
+    #[test]
+    fn only_what_is_aimed_at_a_granted_path_is_granted() {
+        let own = ("/srv/canaries/granted", "/srv/canaries/granted");
+        let narrow = plan(&[own], false);
+        assert_eq!(expectation(&narrow, "F01.ssh", &["secret"]), Expectation::Catalogue);
+        assert_eq!(expectation(&narrow, "F08", &["readonly"]), Expectation::Catalogue);
+        let wide = plan(&[own, ("/srv", "/srv")], false);
+        assert_eq!(expectation(&wide, "F01.ssh", &["secret"]), Expectation::Any);
+        assert_eq!(expectation(&wide, "F04", &["readonly"]), Expectation::Any);
+        assert_eq!(expectation(&wide, "F01.ssh", &[]), Expectation::Catalogue);
+        assert_eq!(expectation(&wide, "N01", &["tcp"]), Expectation::Catalogue);
+        let elsewhere = plan(&[("/other", "/srv")], false);
+        assert_eq!(expectation(&elsewhere, "F01.ssh", &["secret"]), Expectation::Catalogue);
+    }
+
+    #[test]
+    fn written_memory_is_executed_only_where_the_policy_says_so() {
+        assert_eq!(expectation(&plan(&[], false), "K21", &[]), Expectation::Catalogue);
+        assert_eq!(expectation(&plan(&[], true), "K21", &[]), Expectation::Done);
+    }
+}

@@ -136,9 +136,27 @@ impl<'a> Trial<'a> {
         aims: &[String],
         evidence: &mut Evidence,
     ) -> Result<String, Fault> {
+        let before = self.canaries.touches()?;
+        let answers = self.attacked_once(attempt, aims, evidence)?;
+        if self.canaries.touches()? != before {
+            // Anybody on the machine may knock at a canary by chance; what reaches it does so again.
+            let before = self.canaries.touches()?;
+            self.attacked_once(attempt, aims, &mut Evidence::default())?;
+            if self.canaries.touches()? != before {
+                evidence.harm("a listening canary was reached");
+            }
+        }
+        Ok(answers)
+    }
+
+    fn attacked_once(
+        &mut self,
+        attempt: &Attempt,
+        aims: &[String],
+        evidence: &mut Evidence,
+    ) -> Result<String, Fault> {
         self.canaries.refill(&self.subject.person)?;
         let _moving = Mover::wanted_by(attempt.id, &self.canaries.base, &self.subject.person)?;
-        let before = self.canaries.touches()?;
         let answers = match self.ask("attempt", attempt) {
             Ok(report) => self.judge(attempt, &report, aims, evidence),
             Err(error) => {
@@ -147,9 +165,6 @@ impl<'a> Trial<'a> {
             }
         };
         self.canaries.harm().iter().for_each(|harm| evidence.harm(harm));
-        if self.canaries.touches()? != before {
-            evidence.harm("a listening canary was reached");
-        }
         Ok(answers)
     }
 

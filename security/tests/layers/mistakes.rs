@@ -91,10 +91,10 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake::of_user(
         "Landlock is taken as best effort, and nothing is enforced",
         &["landlock"],
-        &["C04", "F11"],
+        &["C04", "F11", "F26"],
     ),
     Mistake::of_user("the old root stays mounted behind the new one", &["old root left mounted"], &["F02"]),
-    Mistake::of_user("/usr is bound writable", &["writable /usr"], &["mount of /usr"]),
+    Mistake::of_user("/usr is bound writable", &["writable /usr"], &["F17", "mount of /usr"]),
     Mistake::of_user("grants are bound writable", &["read-only mounts"], &["F08", "F10"]),
     Mistake::of_user("mounts allow set-uid programs", &["nosuid mounts"], &["F21.mount"]),
     Mistake {
@@ -136,7 +136,7 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake::of_user(
         "resource limits are forgotten",
         &["resource limits"],
-        &["C14", "core files", "open files"],
+        &["C14", "R01.limit", "R07", "R08", "R19", "core files", "open files"],
     ),
     Mistake::of_user("setsid is forgotten", &["own session"], &["own session"]),
 ];

@@ -137,7 +137,7 @@ fn layer(runs: &Runs, attempt: &'static Attempt) -> Layer {
         match attack.open.len() {
             0 => None,
             open if open >= attack.acts => Some((*wall).to_owned()),
-            open => Some(format!("{wall} ({open} of {} acts)", attack.acts)),
+            _ => Some(format!("{wall}, in part")),
         }
     });
     let together = PARTNERS.iter().filter(|group| needs_all(runs, attempt, group));
@@ -216,7 +216,8 @@ impl Layers {
              The catalogue against launchers that lack one wall, or several that are said to stand behind each other, in\n\
              user mode, profile native. An attempt is *defended twice* if it is still stopped, by whatever answer and be it by\n\
              the kernel itself, without each single wall listed below; what goes through only in part counts as defended\n\
-             once. {} attempts are defended twice, {} once. Left out, because they take seconds: {}.\n\n\
+             once. The user namespace, which owns all the others, cannot be taken away alone. {} attempts are defended\n\
+             twice, {} once. Left out, because they take seconds: {}.\n\n\
              | id | attempt | defended | goes through |\n|---|---|---|---|\n",
             self.landlock_abi,
             count("twice"),

@@ -106,6 +106,11 @@ pub fn shipped() -> PathBuf {
     std::env::var_os("ONLY1MCP_BIN_DIR").map_or(beside_probe, PathBuf::from)
 }
 
+/// The compiler that this test was built with.
+pub fn rustc() -> PathBuf {
+    Path::new(env!("CARGO")).with_file_name("rustc")
+}
+
 /// The launcher that can lack anything, built by the first who asks.
 #[expect(clippy::disallowed_methods, reason = "the test builds a program")]
 pub fn launcher() -> &'static Path {
@@ -113,6 +118,7 @@ pub fn launcher() -> &'static Path {
     BUILT.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("weakened");
         let mut build = Command::new(env!("CARGO"));
+        build.env("RUSTC", rustc());
         build.args(["build", "--locked", "--quiet", "-p", "only1mcp-launcher", "--features", "weakened"]);
         build.arg("--target-dir").arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
         assert!(build.status().unwrap().success(), "the weakened launcher cannot be built");

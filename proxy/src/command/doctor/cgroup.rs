@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 const IO_CONTROLLER: &str = "io";
 /// Controllers for memory, process and processor limits.
 pub const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
-const DELEGATE: &str = "run under systemd with Delegate=yes: the package's unit does, or as a user \
-                        `systemd-run --user --scope -p Delegate=yes only1mcp start`";
+const DELEGATE: &str = "run under systemd with Delegate=yes: the package's units do, or as a user \
+                        `systemd-run --user -p Delegate=yes -p OOMPolicy=continue only1mcp start`";
 
 const IO_DELEGATE: &str = "run under systemd with Delegate=yes; in user mode an administrator has to let users have it: \
                            `systemctl edit user@.service`, [Service] Delegate=cpu memory pids io";
