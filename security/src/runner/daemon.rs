@@ -317,7 +317,7 @@ impl Daemon {
         let copies = self.runtime.join("bin");
         let directory =
             if self.mode == Mode::Root { copies } else { self.setup.programs.folder().to_path_buf() };
-        let mut program = self.setup.person.command(self.setup.programs.find("only1mcp-compile")?);
+        let mut program = self.compiler()?;
         program.arg(command).arg("--config").arg(&self.config).arg("--program-dir").arg(directory).args(more);
         program.args(&self.setup.compile_words).envs(self.setup.environment.iter().cloned());
         let output = program.output().doing(|| "run only1mcp-compile".to_owned())?;
@@ -325,6 +325,21 @@ impl Daemon {
             return Err(Fault::Program(format!("{command}: {}", String::from_utf8_lossy(&output.stderr))));
         }
         Ok(output.stdout)
+    }
+
+    /// The compiler, which sees the files that the launcher sees: systemd gives that a `/dev` of its own.
+    fn compiler(&self) -> Result<Command, Fault> {
+        let program = self.setup.programs.find("only1mcp-compile")?;
+        if self.mode != Mode::System {
+            return Ok(self.setup.person.command(program));
+        }
+        let mut entered = self.setup.person.command("/usr/bin/nsenter");
+        entered
+            .arg(format!("--target={}", self.process("only1mcp-launcher")?))
+            .arg("--mount")
+            .arg("--")
+            .arg(program);
+        Ok(entered)
     }
 
     /// What `explain` says about one server.
