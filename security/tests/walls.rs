@@ -89,7 +89,7 @@ fn hold(mode: Mode, person: &Person) {
     let programs = programs();
     let mut canaries = Canaries::new(Path::new(BASE), mode, person, &programs).unwrap();
     let daemon = Daemon::start(mode, person, &canaries, &PROFILES, &programs).unwrap();
-    suite::hold(daemon, &mut canaries, &programs, &PROFILES);
+    suite::hold(daemon, &mut canaries, &programs);
 }
 
 fn agree(mode: Mode, person: &Person) {
