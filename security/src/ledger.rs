@@ -11,7 +11,8 @@ const HEAD: &str = "# Attacks\n\n\
 Each attempt is a triple: a *control* outside the sandbox must succeed, the *attempt* inside must get exactly the\n\
 answer below, and the *twin*, a neighbouring legitimate act, must succeed inside. `security/tests/walls.rs` runs\n\
 all of them under every profile, in user, root and\n\
-minimal mode, the virtual machines in system mode. Minimal mode has no namespaces: what it lets through reads\n\
+minimal mode, `tests/walls_system` in system mode, in virtual machines with Linux 6.12 and 6.1; `degraded.md` tells what\n\
+differs between the two. Minimal mode has no namespaces: what it lets through reads\n\
 *allowed*. *hidden* means that there was nothing to see.\n\n";
 
 /// The ABI of a kernel without Landlock: what holds before any of its versions changes an answer.

@@ -1,7 +1,7 @@
 //! Tries the catalogue against the real programs: each attempt as control outside, attack inside and twin inside.
 //!
 //! In reading order: [`canaries`] sets up what must stay untouched, [`surroundings`] what else goes on; [`daemon`] starts the programs over a
-//! configuration and [`relay`] speaks to a server in them; [`control`] proves that the question is real;
+//! configuration, [`supervisor`] keeps them running and [`relay`] speaks to a server in them; [`control`] proves that the question is real;
 //! [`trial`] asks it inside and judges the answer; [`table`] shows what came of it.
 
 pub mod canaries;
@@ -12,6 +12,7 @@ pub mod fault;
 pub mod granted;
 pub mod machine;
 pub mod relay;
+pub mod supervisor;
 pub mod surroundings;
 pub mod table;
 pub mod trial;

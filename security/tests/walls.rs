@@ -2,21 +2,21 @@
 //!
 //! As root it runs both modes, user mode as an ordinary user (`ONLY1MCP_TEST_USER`, default only1mcp-test); as an
 //! ordinary user it runs user mode alone and says so. The programs stand beside the probe, or in `ONLY1MCP_BIN_DIR`.
+//! System mode takes a machine of its own: `tests/walls_system`.
 #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 
 #[path = "walls/proc.rs"]
 mod proc;
+#[path = "walls/suite.rs"]
+mod suite;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use only1mcp_escape::catalogue::{self, Mode, Pace};
+use only1mcp_escape::catalogue::{self, Mode};
 use only1mcp_escape::runner::canaries::Canaries;
 use only1mcp_escape::runner::control;
 use only1mcp_escape::runner::daemon::Daemon;
 use only1mcp_escape::runner::machine::{self, Person, Programs};
-use only1mcp_escape::runner::table::Table;
-use only1mcp_escape::runner::trial::Trial;
 
 /// Where each run has its own directory: all uids reach it.
 const BASE: &str = "/var/tmp";
@@ -88,44 +88,12 @@ fn programs() -> Programs {
 fn hold(mode: Mode, person: &Person) {
     let programs = programs();
     let mut canaries = Canaries::new(Path::new(BASE), mode, person, &programs).unwrap();
-    let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES, &programs).unwrap();
-    let mut relay = daemon.relay(&PROFILES).unwrap();
-    let mut table = Table::new(mode);
-    let begin = Instant::now();
-    let mut failures = Vec::new();
-    for profile in PROFILES {
-        let other = if profile == "node" { "native" } else { "node" };
-        let subject = daemon.subject(profile, other).unwrap();
-        let mut call = |tool: &str, arguments: &_| relay.call(&format!("{profile}__{tool}"), arguments);
-        let mut trial = Trial::of(subject, &mut canaries, &mut call, &programs).unwrap();
-        for attempt in
-            catalogue::all().filter(|attempt| attempt.pace == Pace::Quick || profile == PROFILES[0])
-        {
-            let row = trial.run(attempt).unwrap();
-            failures
-                .extend(row.failures.iter().map(|failure| format!("{profile} {}: {failure}", attempt.id)));
-            table.add(attempt, profile, row);
-        }
-        failures.extend(trial.finish().into_iter().map(|failure| format!("{profile}: {failure}")));
-    }
-    machine::say(&table.in_words());
-    machine::say(&format!("{} mode took {} s\n", mode.name(), begin.elapsed().as_secs()));
-    drop(relay);
-    failures.extend(daemon.end().unwrap());
-    assert!(failures.is_empty(), "{} walls or proofs fail:\n{}", failures.len(), failures.join("\n"));
+    let daemon = Daemon::start(mode, person, &canaries, &PROFILES, &programs).unwrap();
+    suite::hold(daemon, &mut canaries, &programs);
 }
 
-/// What `status`, the plan and `explain` say is what the kernel says.
 fn agree(mode: Mode, person: &Person) {
     let programs = programs();
     let canaries = Canaries::new(Path::new(BASE), mode, person, &programs).unwrap();
-    let mut daemon = Daemon::start(mode, person, &canaries, &PROFILES, &programs).unwrap();
-    drop(daemon.relay(&PROFILES).unwrap());
-    let mut failures = Vec::new();
-    for profile in PROFILES {
-        let found = proc::disagreements(&daemon, profile);
-        failures.extend(found.into_iter().map(|failure| format!("{profile}: {failure}")));
-    }
-    failures.extend(daemon.end().unwrap());
-    assert!(failures.is_empty(), "{} disagreements:\n{}", failures.len(), failures.join("\n"));
+    suite::agree(Daemon::start(mode, person, &canaries, &PROFILES, &programs).unwrap());
 }

@@ -137,6 +137,9 @@ fn changes_identity(program: &str) -> Result<bool, String> {
     let mut byte = [0_u8; 1];
     // Ends without a byte when the program has taken the child's place.
     call!(libc::SYS_read, executed, byte.as_mut_slice(), 1).map_err(words)?;
+    // But that is a moment before it takes on its new identity: opening this waits until the whole is done.
+    let process = c_string(&format!("/proc/{}/environ", child.as_raw()))?;
+    let _ = open(&process, libc::O_RDONLY).map(close);
     let mut limit = [0_u8; 16];
     let asked = call!(libc::SYS_prlimit64, i64::from(child.as_raw()), 7, 0, limit.as_mut_slice());
     let _ = close(keep_waiting);

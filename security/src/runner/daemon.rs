@@ -1,4 +1,5 @@
-//! The daemon under test: `only1mcp start` with one probe per profile, and what it says about itself.
+//! The daemon under test, with one probe per profile, and what it says about itself: `only1mcp start`, or the
+//! installed services.
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
@@ -8,11 +9,9 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use only1mcp_wire::ServerName;
 use only1mcp_wire::plan::{PlanSet, ServerPlan};
 use serde_json::Value;
@@ -21,14 +20,19 @@ use super::canaries::{Canaries, LOADERS, VARIABLE};
 use super::fault::{Context, Fault};
 use super::machine::{Person, Programs};
 use super::relay::Relay;
+use super::supervisor::Supervisor;
 use super::trial::Subject;
 use crate::catalogue::Mode;
 use crate::probe::Targets;
 
 /// How long the daemon may take to serve all tools.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long it may take to end.
-const END_TIMEOUT: Duration = Duration::from_secs(30);
+/// Where the package and its services have everything.
+const INSTALLED_CONFIG: &str = "/etc/only1mcp/config.yaml";
+const INSTALLED_STATE: &str = "/var/lib/only1mcp";
+const INSTALLED_RUNTIME: &str = "/run/only1mcp";
+/// Where `only1mcp.socket` listens.
+const INSTALLED_PORT: u16 = 8080;
 
 /// Runs what follows where no user namespace can be made: in one that allows no more of them.
 const WITHOUT_NAMESPACES: [&str; 7] = [
@@ -71,7 +75,7 @@ pub struct Daemon {
     /// Its mode.
     pub mode: Mode,
     setup: Setup,
-    child: Child,
+    supervisor: Supervisor,
     port: u16,
     /// Its configuration, state and runtime directories.
     pub config: PathBuf,
@@ -144,8 +148,40 @@ impl Daemon {
             .doing(|| "start only1mcp".to_owned())?;
         Ok(Self {
             mode: setup.mode,
-            child,
+            supervisor: Supervisor::Ours(child, setup.log.clone()),
             port,
+            config: setup.config.clone(),
+            state: setup.state.clone(),
+            runtime: setup.runtime.clone(),
+            setup,
+            plans: OnceCell::new(),
+        })
+    }
+
+    /// Gives the installed services one server per profile, and starts them anew.
+    ///
+    /// # Errors
+    /// If the package is not installed, or systemd refuses.
+    pub fn installed(canaries: &Canaries, profiles: &[&str], programs: &Programs) -> Result<Self, Fault> {
+        let setup = Setup {
+            mode: Mode::System,
+            person: Person { uid: 0, gid: 0 },
+            programs: programs.clone(),
+            config: INSTALLED_CONFIG.into(),
+            state: INSTALLED_STATE.into(),
+            runtime: INSTALLED_RUNTIME.into(),
+            log: PathBuf::new(),
+            start_words: Vec::new(),
+            compile_words: ["--mode", "system"].map(OsString::from).into(),
+            environment: Vec::new(),
+        };
+        // Written over, not replaced: it keeps the owner and mode that the package gave it.
+        fs::write(&setup.config, configuration(profiles, &canaries.base))
+            .doing(|| format!("write {INSTALLED_CONFIG}"))?;
+        Ok(Self {
+            mode: setup.mode,
+            supervisor: Supervisor::systemd()?,
+            port: INSTALLED_PORT,
             config: setup.config.clone(),
             state: setup.state.clone(),
             runtime: setup.runtime.clone(),
@@ -170,8 +206,8 @@ impl Daemon {
         let deadline = Instant::now() + patience;
         let mut last = String::new();
         while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().doing(|| "wait for the daemon".to_owned())? {
-                return Err(self.fault(&format!("the daemon ended at once, {status}")));
+            if let Some(reason) = self.supervisor.ended()? {
+                return Err(self.fault(&format!("the daemon ended at once, {reason}")));
             }
             let relay = Relay::connect(&self.setup.programs, &self.setup.person, &self.runtime, &self.state);
             match relay.and_then(|mut relay| Ok((relay.tools()?, relay))) {
@@ -208,7 +244,7 @@ impl Daemon {
     /// What it printed.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.setup.log).unwrap_or_default()
+        self.supervisor.log()
     }
 
     /// Where it listens for clients.
@@ -280,8 +316,8 @@ impl Daemon {
         // In root mode the pool's uids may not reach the build directory: copies are run.
         let copies = self.runtime.join("bin");
         let directory =
-            if self.mode.has_pool() { copies } else { self.setup.programs.folder().to_path_buf() };
-        let mut program = self.setup.person.command(self.setup.programs.find("only1mcp-compile")?);
+            if self.mode == Mode::Root { copies } else { self.setup.programs.folder().to_path_buf() };
+        let mut program = self.compiler()?;
         program.arg(command).arg("--config").arg(&self.config).arg("--program-dir").arg(directory).args(more);
         program.args(&self.setup.compile_words).envs(self.setup.environment.iter().cloned());
         let output = program.output().doing(|| "run only1mcp-compile".to_owned())?;
@@ -289,6 +325,21 @@ impl Daemon {
             return Err(Fault::Program(format!("{command}: {}", String::from_utf8_lossy(&output.stderr))));
         }
         Ok(output.stdout)
+    }
+
+    /// The compiler, which sees the files that the launcher sees: systemd gives that a `/dev` of its own.
+    fn compiler(&self) -> Result<Command, Fault> {
+        let program = self.setup.programs.find("only1mcp-compile")?;
+        if self.mode != Mode::System {
+            return Ok(self.setup.person.command(program));
+        }
+        let mut entered = self.setup.person.command("/usr/bin/nsenter");
+        entered
+            .arg(format!("--target={}", self.process("only1mcp-launcher")?))
+            .arg("--mount")
+            .arg("--")
+            .arg(program);
+        Ok(entered)
     }
 
     /// What `explain` says about one server.
@@ -343,22 +394,12 @@ impl Daemon {
         Person::of_process(self.server_process(server)?)
     }
 
-    /// The first of our processes whose command line holds `word`, among the supervisor's children.
+    /// The process of ours whose command line holds `word`: `serve` or `only1mcp-launcher`.
     ///
     /// # Errors
     /// If there is none.
     pub fn process(&self, word: &str) -> Result<u32, Fault> {
-        let entries = fs::read_dir("/proc").doing(|| "list /proc".to_owned())?;
-        let found = entries.filter_map(Result::ok).find_map(|entry| {
-            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            let parent: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
-            let line = fs::read(entry.path().join("cmdline")).ok()?;
-            let words: Vec<&[u8]> = line.split(|&byte| byte == 0).collect();
-            let named = words.iter().take(2).any(|part| part.ends_with(word.as_bytes()));
-            (parent == self.child.id() && named).then_some(pid)
-        });
-        found.ok_or_else(|| self.fault(&format!("no process {word} below the supervisor")))
+        self.supervisor.process(word)
     }
 
     /// The state directory of one server.
@@ -379,38 +420,13 @@ impl Daemon {
     /// # Errors
     /// If it cannot be told to end.
     pub fn end(mut self) -> Result<Vec<String>, Fault> {
-        let ending = || "end the daemon".to_owned();
-        let pid = i32::try_from(self.child.id()).map_err(|_| Fault::Program("no pid".to_owned()))?;
-        let ours = descendants(self.child.id())?;
-        kill(Pid::from_raw(pid), Signal::SIGTERM).doing(ending)?;
-        let deadline = Instant::now() + END_TIMEOUT;
-        let status = loop {
-            match self.child.try_wait().doing(ending)? {
-                Some(status) => break status,
-                None if Instant::now() > deadline => {
-                    return Ok(vec![format!("the daemon did not end\n{}", self.log())]);
-                }
-                None => std::thread::sleep(Duration::from_millis(20)),
-            }
-        };
-        std::thread::sleep(Duration::from_millis(100));
-        let left = ours.iter().filter(|&&pid| is_left_over(pid));
-        let left = left.map(|pid| format!("process {pid} was left over"));
-        let ended = (!status.success()).then(|| format!("the daemon ended with {status}\n{}", self.log()));
-        Ok(left.chain(ended).collect())
+        self.supervisor.end()
     }
 
     /// Who started it.
     #[must_use]
     pub const fn person(&self) -> &Person {
         &self.setup.person
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -465,29 +481,4 @@ fn find(directory: &Path, name: &str) -> Option<PathBuf> {
         fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     let own = entries.iter().find(|path| path.file_name().is_some_and(|found| found == name)).cloned();
     own.or_else(|| entries.iter().filter(|path| path.is_dir()).find_map(|path| find(path, name)))
-}
-
-/// Whether a process still runs after its daemon; if so, it is ended now.
-fn is_left_over(process: u32) -> bool {
-    let pid = i32::try_from(process).map(Pid::from_raw);
-    pid.is_ok_and(|pid| kill(pid, Signal::SIGKILL).is_ok())
-}
-
-fn descendants(root: u32) -> Result<Vec<u32>, Fault> {
-    let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
-        .doing(|| "list /proc".to_owned())?
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            Some((pid, stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?))
-        })
-        .collect();
-    let mut found = vec![root];
-    let mut next = 0;
-    while let Some(&parent) = found.get(next) {
-        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    Ok(found.split_off(1))
 }

@@ -29,6 +29,17 @@ impl Table {
         self.rows.entry(attempt.id).or_default().push((profile.to_owned(), row));
     }
 
+    /// What was answered inside, one attempt a line: number, what was tried, the answers.
+    #[must_use]
+    pub fn answers(&self) -> String {
+        let mut text = String::new();
+        for (id, what) in &self.order {
+            let rows = self.rows.get(id).map(Vec::as_slice).unwrap_or_default();
+            let _ = writeln!(text, "{id}\t{what}\t{}", merged(rows, |row| &row.inside));
+        }
+        text
+    }
+
     /// The whole table.
     #[must_use]
     pub fn in_words(&self) -> String {
