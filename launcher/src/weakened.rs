@@ -78,6 +78,7 @@ weaknesses! {
     BlockedSignals = "signals left blocked",
     WritableSystem = "writable /usr",
     TiedTooEarly = "parent-death signal set before the uid changes",
+    SparedRemains = "what a killed launcher left is spared",
     OldRoot = "old root left mounted",
     StateOfOthers = "state of all servers bound",
 }

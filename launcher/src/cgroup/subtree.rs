@@ -3,6 +3,7 @@
 use super::counters::keyed;
 use super::{CONTROLLERS, Cgroups, Control, IO_CONTROLLER, read, write};
 use crate::limits::{STALE_LOOK, STALE_TIME_MAX};
+use crate::weakened::{Weakness, lacks};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -91,6 +92,9 @@ fn control(enabled: &str) -> Control {
 /// Ends and removes what launchers left that were killed. Where the namespaces of its servers ended with it
 /// that is empty directories; in minimal mode it may be processes.
 fn remove_stale(base: &Path) {
+    if lacks(Weakness::SparedRemains) {
+        return;
+    }
     let Ok(entries) = std::fs::read_dir(base) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();

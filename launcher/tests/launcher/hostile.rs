@@ -8,7 +8,7 @@ use crate::support::proxy::Proxy;
 use crate::support::running::{Launcher, eventually, everyone};
 use nix::sys::socket::{MsgFlags, Shutdown, send, shutdown};
 use only1mcp_wire::limits::MESSAGE_BYTES_MAX;
-use only1mcp_wire::message::FromLauncher;
+use only1mcp_wire::message::{FromLauncher, VERSION};
 use only1mcp_wire::plan::SpawnLimits;
 use only1mcp_wire::{Event, Exit, InstanceId, Partition, RefusalCode, Reply, Request, ServerName};
 use std::os::fd::AsRawFd;
@@ -41,10 +41,10 @@ fn wrong_headers() -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     let operations =
         (0..64).chain([0x100, 0x104, 0x1ff, 0x200, 0x201, 0x0102, 0x0200, 0x7fff, 0x8004, 0xffff]);
-    for operation in operations.filter(|operation| !(1..=5).contains(operation)) {
+    for operation in operations.filter(|operation| !(1..=6).contains(operation)) {
         all.push((format!("operation {operation}"), Forged { operation, ..sound.clone() }.bytes()));
     }
-    for version in [0, 2, 0x100, 0xffff] {
+    for version in [0, VERSION - 1, VERSION + 1, 0x100, 0xffff] {
         all.push((format!("version {version}"), Forged { version, ..sound.clone() }.bytes()));
     }
     for magic in [0, u32::MAX, u32::from_be_bytes(*b"o1mL"), u32::from_le_bytes(*b"GET ")] {

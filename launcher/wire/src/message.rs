@@ -383,7 +383,7 @@ impl FromLauncher {
     /// [`DecodeError`]; the connection it came from must be closed.
     pub fn from_packet(packet: &[u8]) -> Result<Self, DecodeError> {
         let (op, id, mut body) = open(packet)?;
-        if matches!(op, EXITED | CHANGED) && id != 0 {
+        if matches!(op, EXITED | CHANGED | LIMIT_REACHED) && id != 0 {
             return Err(DecodeError::Value("request id of an event"));
         }
         let message = match op {

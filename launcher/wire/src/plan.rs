@@ -170,7 +170,7 @@ record! {
     pub struct Limits {
         /// `memory.max`, bytes.
         pub memory_bytes: u64,
-        /// `pids.max` and `RLIMIT_NPROC`.
+        /// `pids.max`, and `RLIMIT_NPROC`, which is one more where `pids.max` stands.
         pub processes: u32,
         /// `cpu.max`, in hundredths of one processor.
         pub cpu_percent: u32,

@@ -332,7 +332,7 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "second document"),
             ("a:\n \tb: 1\n", "t.yaml:2:2: a tab at the beginning of a line"),
             ("a: [?b]\n", "`?b` without quotes"),
-            ("a: 0X1F\n", "`0X1F` without quotes"),
+            ("a: 0X1F\n", "`0X1F`, a number whose base not every reader knows"),
             ("%YAML 1.1\n---\na: 1\n", "t.yaml:1:1: directives"),
         ] {
             let said = refusal(text);

@@ -22,7 +22,7 @@ pub const STRICTER: [(&str, &str); 21] = [
     (" anchor", "no anchors"),
     (" tag", "no tags"),
     ("(U+", "no characters that hide text"),
-    ("a number to some readers of YAML and a text to others", "no capitals in the base of a number"),
+    ("a number whose base not every reader knows", "no numbers of another base than ten"),
     ("non-finite float", "no endless numbers"),
     ("cannot deserialize null into string", "a key is text"),
     ("expected string scalar", "a key is no list and no mapping"),

@@ -13,7 +13,7 @@ const SEED: u64 = 3;
 /// What most documents should come to.
 const AGREED: &str = "both read it and agree";
 /// Plain and quoted scalars as people write them, and as they should not.
-const SCALARS: [&str; 67] = [
+const SCALARS: [&str; 64] = [
     "a",
     "x y",
     "node",
@@ -23,10 +23,7 @@ const SCALARS: [&str; 67] = [
     "-1",
     "+1",
     "017",
-    "0o17",
     "0x1F",
-    "0X1F",
-    "0b1",
     "1_000",
     "1.5",
     ".5",
@@ -233,7 +230,7 @@ const EXAMPLES: [(&str, &str); 28] = [
     ("a: \"x\n\ty\"\n", "no tabs as indentation"),
     ("a: [b, ?c]\n", "no text that begins with ?"),
     ("a: b\u{200b}\n", "no characters that hide text"),
-    ("a: 0X1F\n", "no capitals in the base of a number"),
+    ("a: 0X1F\n", "no numbers of another base than ten"),
     ("a: .inf\n", "no endless numbers"),
     ("~: a\n", "a key is text"),
     ("{}: a\n", "a key is no list and no mapping"),

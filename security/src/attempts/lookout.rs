@@ -126,17 +126,25 @@ fn disconnected(targets: &Targets) -> Tried {
             Err(_) => {}
         }
     };
-    let mut status = [0_u8; 256];
-    while call!(libc::SYS_newfstatat, libc::AT_FDCWD, &*inside, status.as_mut_slice(), 0).is_ok() {
-        if Instant::now() > deadline {
-            return Err("nobody moves it".to_owned());
+    let gone = || {
+        let mut status = [0_u8; 256];
+        call!(libc::SYS_newfstatat, libc::AT_FDCWD, &*inside, status.as_mut_slice(), 0).is_err()
+    };
+    let up = |path: &std::ffi::CStr| call!(libc::SYS_openat, held, path, libc::O_RDONLY | libc::O_CLOEXEC);
+    while Instant::now() < deadline {
+        if !gone() {
+            continue;
+        }
+        let acts = vec![
+            Act::of("open the directory above it", up(c"../..")),
+            Act::of("read the secret from there", up(c"../../../home/.ssh/id_rsa")),
+        ];
+        // Moved back meanwhile, it was asked where it belongs.
+        if gone() {
+            return Ok(acts);
         }
     }
-    let up = |path: &std::ffi::CStr| call!(libc::SYS_openat, held, path, libc::O_RDONLY | libc::O_CLOEXEC);
-    Ok(vec![
-        Act::of("open the directory above it", up(c"../..")),
-        Act::of("read the secret from there", up(c"../../../home/.ssh/id_rsa")),
-    ])
+    Err("nobody moves it".to_owned())
 }
 
 /// The part of the catalogue about looking around.

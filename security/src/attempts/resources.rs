@@ -11,7 +11,7 @@ use crate::catalogue::{Attempt, BLANK, Control, Expected, Pace, Tried};
 use crate::probe::kernel::{self, Answer, address};
 use crate::probe::{Act, Targets};
 
-/// Files made outside, where nothing bounds them.
+/// Files made outside and in minimal mode, where nothing bounds them.
 const FILES_OUTSIDE: usize = 2000;
 /// Bytes of each file by which space is taken.
 const PORTION: i64 = 16 << 20;
@@ -71,7 +71,8 @@ fn many_files(targets: &Targets) -> Tried {
     call!(libc::SYS_mkdirat, here, &*directory, 0o700).map_err(|errno| errno.to_string())?;
     let inside = open(&directory, libc::O_RDONLY | libc::O_DIRECTORY).map_err(|errno| errno.to_string())?;
     let more = usize::try_from(targets.number("scratch_files")? + 1).unwrap_or(usize::MAX);
-    let wanted = if targets.text("outside_uid").is_ok() { FILES_OUTSIDE } else { more };
+    let unbounded = targets.text("outside_uid").is_ok() || twins::is_minimal(targets);
+    let wanted = if unbounded { FILES_OUTSIDE } else { more };
     let mut made = 0;
     let mut answer = Ok(0);
     while made < wanted && answer.is_ok() {

@@ -16,7 +16,7 @@ pub(super) fn errno(error: &std::io::Error) -> Errno {
 }
 
 /// Whether no namespaces stand around this server, so that less works for it too.
-fn is_minimal(targets: &Targets) -> bool {
+pub(super) fn is_minimal(targets: &Targets) -> bool {
     targets.text("mode").is_ok_and(|mode| mode == "minimal")
 }
 

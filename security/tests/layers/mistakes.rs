@@ -127,8 +127,9 @@ pub const MISTAKES: &[Mistake] = &[
     Mistake::of_user("no_new_privs is forgotten", &["no new privileges"], &["C01"]),
     Mistake::of_root("supplementary groups are kept", &["groups kept"], &["C12"]),
     Mistake::of_root(
-        "the parent-death signal is set before the uid changes, which clears it",
-        &["parent-death signal set before the uid changes"],
+        // Where a cgroup can be killed, the next launcher ends what is left.
+        "the parent-death signal is set before the uid changes, which clears it, and nothing else ends what is left",
+        &["parent-death signal set before the uid changes", "what a killed launcher left is spared"],
         &["the server outlives its launcher"],
     ),
     Mistake::of_user("the umask is 022", &["umask 022"], &["C14"]),
