@@ -202,7 +202,7 @@ fn two_readers_of_yaml_agree_on_what_both_read() {
             Opinion::Refused => vec!["neither reads it"],
             Opinion::Stricter(reasons) => reasons,
             Opinion::Known(reason) => vec![reason],
-            Opinion::Different(how) => {
+            Opinion::Unnamed(how) | Opinion::Different(how) => {
                 differences.push(format!("{how}\n--- document {number}:\n{text}"));
                 vec!["different"]
             }
@@ -263,7 +263,7 @@ fn each_named_difference_still_is_one() {
             Opinion::Same => why == AGREED,
             Opinion::Stricter(reasons) => reasons.contains(&why),
             Opinion::Known(reason) => *reason == why,
-            Opinion::Refused | Opinion::Different(_) => false,
+            Opinion::Refused | Opinion::Unnamed(_) | Opinion::Different(_) => false,
         };
         if !fits {
             wrong.push(format!("{text:?} is no example of {why:?}: {opinion:?}"));
