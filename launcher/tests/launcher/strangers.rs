@@ -4,6 +4,7 @@ use crate::support::plans::{Home, plan, shell, variable};
 use crate::support::running::{Launcher, PERSON, Who, eventually, everyone};
 use nix::unistd::geteuid;
 use only1mcp_wire::Exit;
+use only1mcp_wire::message::VERSION;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -12,7 +13,7 @@ const HEIR: &str = "
 import os, socket, struct, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(sys.argv[1])
-s.send(b'o1mL' + struct.pack('<HHII', 1, 1, 1, 0))
+s.send(b'o1mL' + struct.pack('<HHII', int(sys.argv[2]), 1, 1, 0))
 print('greeted' if s.recv(4096)[:4] == b'o1mL' else 'refused', flush=True)
 if os.fork() == 0:
     s.settimeout(10)
@@ -33,7 +34,7 @@ fn heir(launcher: &Launcher) -> Child {
     if geteuid().is_root() {
         command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
     }
-    command.args(["--", "/usr/bin/python3", "-c", HEIR]).arg(launcher.socket());
+    command.args(["--", "/usr/bin/python3", "-c", HEIR]).arg(launcher.socket()).arg(VERSION.to_string());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 

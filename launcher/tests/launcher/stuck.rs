@@ -1,7 +1,7 @@
 //! A server that not even SIGKILL ends: it waits in the kernel, uninterruptibly, for a file system that is frozen.
 
 use crate::support::plans::{Home, plan, shell};
-use crate::support::running::{Launcher, PERSON, Who, eventually, everyone};
+use crate::support::running::{ACCOUNT, Launcher, PERSON, Who, eventually, everyone};
 use only1mcp_wire::plan::SpawnLimits;
 use only1mcp_wire::{Exit, RefusalCode, Reply};
 use std::os::unix::fs::chown;
@@ -82,7 +82,11 @@ fn r17_a_server_that_cannot_be_killed_holds_up_nobody_and_is_not_replaced_before
         let mut stuck = shell("stuck", "echo up; while :; do echo x > file; done");
         stuck.spawn = SpawnLimits { instances: 1, burst: 9, per_minute: 60 };
         let home = Home::new(vec![stuck, plan("echo", "/usr/bin/cat", &["cat"])]);
-        let owner = if who == Who::Root { LAUNCHER } else { PERSON };
+        let owner = match who {
+            Who::Root => LAUNCHER,
+            Who::Person => PERSON,
+            Who::System => ACCOUNT,
+        };
         // Dropped last: the launcher's servers hold it.
         let frozen = Frozen::mount(&home.path, "stuck", owner);
         let launcher = Launcher::start(who, home);
