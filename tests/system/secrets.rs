@@ -8,14 +8,15 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 /// Looks, as the account $1, for the lines on standard input: in every file that changed since they were made (just
-/// after fstab), and in every command line and environment. Root names the files, so that one in a directory that
-/// the account cannot list counts, too. Whoever writes a file moves its time of change; nobody can move it back.
+/// after the unit that mounts the parts), and in every command line and environment. Root names the files, so that
+/// one in a directory that the account cannot list counts, too. Whoever writes a file moves its time of change;
+/// nobody can move it back.
 const SEARCH: &str = r#"
 needles=$(cat)
 look() { printf %s "$needles" | setpriv --reuid $1 --regid $1 --clear-groups grep -lsaF -f - -- "${@:2}"; }
 files=()
 while IFS= read -r -d '' file; do files+=("$file"); done < <(
-  find / /run /run/credentials/* /tmp /dev/shm -xdev -type f -cnewer /etc/fstab -print0)
+  find / /run /run/credentials/* /tmp /dev/shm -xdev -type f -cnewer /etc/systemd/system/parts.service -print0)
 for ((first = 0; first < ${#files[@]}; first += 200)); do look $1 "${files[@]:first:200}"; done
 look $1 /proc/[0-9]*/environ /proc/[0-9]*/cmdline
 true"#;

@@ -46,10 +46,14 @@ pub fn ready() {
 
 fn mount_parts_at_every_boot() {
     fs::create_dir_all(PARTS).expect("make a directory");
-    let table = fs::read_to_string("/etc/fstab").unwrap_or_default();
-    fs::write("/etc/fstab", format!("{table}/dev/vdb {PARTS} ext4 defaults 0 0\n")).expect("write fstab");
+    // No entry of fstab: it would wait for a device that only udev announces, and this machine has none.
+    let unit = format!(
+        "[Unit]\nBefore={LAUNCHER}\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/bin/mount -t ext4 /dev/vdb {PARTS}\n\n[Install]\nWantedBy=multi-user.target\n"
+    );
+    fs::write("/etc/systemd/system/parts.service", unit).expect("write a unit");
     said("systemctl daemon-reload");
-    said(&format!("mount {PARTS}"));
+    said("systemctl enable --quiet --now parts.service");
 }
 
 /// What no process but the launcher and one server may ever hold, new for each machine: a file of the launcher's,
