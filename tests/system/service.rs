@@ -48,8 +48,8 @@ fn mount_parts_at_every_boot() {
     fs::create_dir_all(PARTS).expect("make a directory");
     // No entry of fstab: it would wait for a device that only udev announces, and this machine has none.
     let unit = format!(
-        "[Unit]\nBefore={LAUNCHER}\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-         ExecStart=/bin/mount -t ext4 /dev/vdb {PARTS}\n\n[Install]\nWantedBy=multi-user.target\n"
+        "[Unit]\nDefaultDependencies=no\nAfter=local-fs.target\nBefore=sysinit.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/bin/mount -t ext4 /dev/vdb {PARTS}\n\n[Install]\nWantedBy=sysinit.target\n"
     );
     fs::write("/etc/systemd/system/parts.service", unit).expect("write a unit");
     said("systemctl daemon-reload");

@@ -63,10 +63,18 @@ impl Uids {
             let _ = writeln!(text, "{owner} {uid}");
         }
         let new = self.directory.join(NEW_FILE);
-        let saved =
-            std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, self.directory.join(FILE)));
+        let saved = write_through(&new, &text)
+            .and_then(|()| std::fs::rename(&new, self.directory.join(FILE)))
+            .and_then(|()| std::fs::File::open(&self.directory)?.sync_all());
         saved.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
+}
+
+/// Writes a file whose content a loss of power cannot take.
+fn write_through(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Lines of `NAME/PARTITION UID`. A uid given twice makes the whole table invalid.

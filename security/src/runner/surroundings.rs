@@ -2,6 +2,7 @@
 //! port, somebody who moves directories about.
 
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -92,10 +93,16 @@ impl Litter {
         let mut litter = Self { files: Vec::new() };
         for directory in SHARED.map(Path::new).into_iter().filter(|directory| directory.is_dir()) {
             let path = directory.join(name);
-            fs::write(&path, content)
-                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)))
-                .doing(|| format!("write {}", path.display()))?;
+            // New or not at all: everybody may plant links in these directories, and this may be root.
+            let made = path.display().to_string();
+            let writing = || format!("make {made}");
+            let mut file = fs::File::options().write(true).create_new(true).open(&path).doing(writing)?;
+            let written = file
+                .write_all(content.as_bytes())
+                .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o644)))
+                .doing(writing);
             litter.files.push(path);
+            written?;
         }
         Ok(litter)
     }

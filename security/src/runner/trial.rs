@@ -141,7 +141,7 @@ impl<'a> Trial<'a> {
         if self.canaries.touches()? != before {
             // Anybody on the machine may knock at a canary by chance; what reaches it does so again.
             let before = self.canaries.touches()?;
-            self.attacked_once(attempt, aims, &mut Evidence::default())?;
+            self.attacked_once(attempt, aims, evidence)?;
             if self.canaries.touches()? != before {
                 evidence.harm("a listening canary was reached");
             }
