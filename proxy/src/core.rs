@@ -12,10 +12,11 @@
 //! ```
 //!
 //! Reading order: [`asking`] (one request), [`single`] and [`aggregate`] (the two kinds of endpoint),
-//! [`gate`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
+//! [`gate`], [`asked`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
 //! [`sessions`], [`reload`], [`status`].
 
 pub mod aggregate;
+pub mod asked;
 pub mod asking;
 pub mod catalogue;
 pub mod gate;
@@ -42,6 +43,7 @@ use crate::mcp::error::{CANCELLED, INVALID_REQUEST, RpcError};
 use crate::mcp::object::{Keys, Object};
 use crate::servers::server::State;
 use crate::servers::spawn::{InForce, Spawner};
+use asked::Asked;
 use asking::Asking;
 use bytes::Bytes;
 use catalogue::Catalogue;
@@ -67,6 +69,8 @@ pub struct Core {
     /// Held while the catalogue is built anew.
     building: Mutex<()>,
     pub(crate) sessions: Sessions,
+    /// What clients were asked.
+    pub(crate) asked: Asked,
     events: broadcast::Sender<ServerEvent>,
     started_at: Instant,
 }
@@ -91,6 +95,7 @@ impl Core {
             catalogue: RwLock::default(),
             building: Mutex::default(),
             sessions: Sessions::default(),
+            asked: Asked::default(),
             events: broadcast::channel(EVENTS_MAX).0,
             started_at: Instant::now(),
         });
@@ -224,12 +229,19 @@ impl Exchange for Core {
         }
     }
 
+    fn response(&self, caller: &Caller, body: &Bytes) {
+        if let Some(session) = caller.session {
+            self.asked.answered(session, body);
+        }
+    }
+
     fn events(&self) -> broadcast::Receiver<ServerEvent> {
         self.events.subscribe()
     }
 
     fn session_ended(&self, session: u64) {
         self.sessions.end(session);
+        self.asked.end(session);
         for member in &self.catalogue().members {
             single::unwatch_all(member, session);
         }

@@ -51,6 +51,14 @@ pub struct Caller {
     pub principal: Principal,
     /// The legacy session or relay connection; unique while the proxy runs. None for modern requests.
     pub session: Option<u64>,
+    /// What the client says it can do, a raw JSON object: said in the handshake (legacy), or by the request (modern).
+    pub capabilities: Arc<str>,
+}
+
+/// What a client can do that says nothing of it.
+#[must_use]
+pub fn no_capabilities() -> Arc<str> {
+    Arc::from("{}")
 }
 
 /// Something that happened at a server and concerns clients beyond one request.
@@ -66,6 +74,13 @@ pub enum ServerEvent {
         uri: String,
         /// As clients of the aggregate see it.
         aggregate_uri: String,
+    },
+    /// A message for one legacy client that belongs to none of its requests: a whole JSON-RPC request or notification.
+    ForSession {
+        /// Whose it is.
+        session: u64,
+        /// The message.
+        message: Bytes,
     },
 }
 
@@ -103,7 +118,7 @@ pub struct Answer {
 pub trait Exchange: Send + Sync + 'static {
     /// Answers one request. `body` is one JSON-RPC request object, already parsed once by the front
     /// and known to be well-formed. Notifications that belong to this request (progress, log lines)
-    /// go to `stream` as whole JSON-RPC notifications before the answer.
+    /// go to `stream` as whole JSON-RPC notifications before the answer; so do requests of its server to a legacy client.
     ///
     /// Dropping the future cancels the request at the server (modern: the client closed its stream).
     fn request(
@@ -115,6 +130,10 @@ pub trait Exchange: Send + Sync + 'static {
 
     /// Takes one notification of a client (`notifications/cancelled`, `notifications/progress`, …).
     fn notification(self: Arc<Self>, caller: Caller, body: Bytes) -> impl Future<Output = ()> + Send;
+
+    /// Takes a legacy client's answer to a request that reached it as a message of [`Exchange::request`]'s `stream`
+    /// or as [`ServerEvent::ForSession`]. One that answers nothing is dropped.
+    fn response(&self, caller: &Caller, body: &Bytes);
 
     /// Subscribes to what happens at the servers.
     fn events(&self) -> broadcast::Receiver<ServerEvent>;

@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::core::catalogue::Catalogue;
 use crate::core::listing::Which;
 use crate::core::member::{Bell, Member};
-use crate::servers::server::Server;
+use crate::servers::server::{Server, Tenant};
 use crate::servers::spawn::InForce;
 use only1mcp_policy::view::ServerView;
 use only1mcp_wire::ServerName;
@@ -67,7 +67,7 @@ impl Core {
             }
         };
         let bell = Bell::new(name.clone(), self.me.clone());
-        let server = Server::new(name, view.clone(), self.spawner.clone(), bell.clone());
+        let server = Server::new(name, view.clone(), self.spawner.clone(), bell.clone(), Tenant::everybody());
         let before = members.iter().find(|member| member.name() == &server.name);
         let member = Member::new(server.clone(), bell, before.map(AsRef::as_ref));
         tokio::spawn(server.run());

@@ -1,12 +1,12 @@
 //! Servers that run inside the test: a launcher whose servers are scripts on in-memory pipes.
 
 use crate::core::Core;
-use crate::exchange::{Answer, Caller, Endpoint, Era, Exchange, Principal};
+use crate::exchange::{Answer, Caller, Endpoint, Era, Exchange, Principal, no_capabilities};
 use crate::servers::spawn::{InForce, Later, Leash, Process, SpawnError, Spawner};
 use bytes::Bytes;
 use only1mcp_policy::view::{ProxyView, ServerView, ToolRules, View};
 use only1mcp_wire::enforced::Walls;
-use only1mcp_wire::{Enforced, Exit, InstanceId, Machine, Mode, ServerName, Spawned};
+use only1mcp_wire::{Enforced, Exit, InstanceId, Machine, Mode, Partition, ServerName, Spawned};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -252,7 +252,7 @@ impl ScriptedLauncher {
 }
 
 impl Spawner for ScriptedLauncher {
-    fn spawn<'a>(&'a self, server: &'a ServerName) -> Later<'a, Result<Process, SpawnError>> {
+    fn spawn<'a>(&'a self, server: &'a ServerName, _: Partition) -> Later<'a, Result<Process, SpawnError>> {
         Box::pin(async move {
             let Some(script) = self.scripts.get(server.as_str()).cloned() else {
                 return Err(SpawnError("no such script".into()));
@@ -356,7 +356,8 @@ impl Bench {
             "" => Endpoint::Aggregate,
             name => Endpoint::Server(ServerName::new(name).unwrap()),
         };
-        Caller { endpoint, era, version, principal: Principal::TokenBearer, session }
+        let capabilities = no_capabilities();
+        Caller { endpoint, era, version, principal: Principal::TokenBearer, session, capabilities }
     }
 
     /// Asks as a client of `era` at `endpoint` (empty: the aggregate) and returns the whole response.

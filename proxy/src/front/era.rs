@@ -1,9 +1,10 @@
 //! Which family of the protocol a message belongs to, and what its `params` say that decides it.
 
 use super::error::{Fault, code};
-use crate::exchange::Era;
+use crate::exchange::{Era, no_capabilities};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 /// The modern revisions we speak, newest first.
 pub const MODERN_VERSIONS: [&str; 1] = ["2026-07-28"];
@@ -35,6 +36,9 @@ pub struct Params<'a> {
     /// `initialize`: the revision the client would like.
     #[serde(borrow, rename = "protocolVersion")]
     pub version: Option<&'a RawValue>,
+    /// `initialize`: what the client can do.
+    #[serde(borrow)]
+    pub capabilities: Option<&'a RawValue>,
     /// `notifications/cancelled`: which request.
     #[serde(borrow, rename = "requestId")]
     pub request: Option<&'a RawValue>,
@@ -75,6 +79,14 @@ impl<'a> Params<'a> {
                 serde_json::from_str(meta.get()).map_err(|error| wrong(format!("_meta: {error}")))?;
         }
         Ok(read)
+    }
+}
+
+impl Params<'_> {
+    /// What the client says it can do: in a legacy handshake, or in a modern request.
+    pub fn client_capabilities(&self) -> Arc<str> {
+        let said = self.protocol.capabilities.or(self.capabilities);
+        said.filter(|raw| raw.get().starts_with('{')).map_or_else(no_capabilities, |raw| raw.get().into())
     }
 }
 

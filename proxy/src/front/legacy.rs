@@ -42,9 +42,9 @@ pub async fn post<E: Exchange>(
             Arc::clone(&front.exchange).notification(session.caller.clone(), body).await;
             return Ok(StatusCode::ACCEPTED.into_response());
         }
-        // No server of ours asks its clients anything yet, so there is nobody to give it to.
         Message::Response => {
-            session(front, &who, headers)?;
+            let session = session(front, &who, headers)?;
+            front.exchange.response(&session.caller, &body);
             return Ok(StatusCode::ACCEPTED.into_response());
         }
     };
@@ -130,9 +130,10 @@ async fn initialize<E: Exchange>(
 ) -> Result<Response, Fault> {
     front.sessions.check_room().map_err(too_many)?;
     let place = front.admit_request()?;
-    let wanted = era::string(Params::read(request.params)?.version);
-    let version = era::negotiate(wanted.as_deref());
-    let caller = legacy_caller(endpoint, principal, version, front.sessions.next_number());
+    let params = Params::read(request.params)?;
+    let version = era::negotiate(era::string(params.version).as_deref());
+    let mut caller = legacy_caller(endpoint, principal, version, front.sessions.next_number());
+    caller.capabilities = params.client_capabilities();
     let ended = front.stop.child_token();
     let session = Session::new(caller.clone(), front.exchange.events(), ended);
     let opening = Opening { front, session: Some(session) };

@@ -10,7 +10,7 @@ use super::message::{Message, Notification, Request};
 use super::parameters;
 use super::session::legacy_caller;
 use super::subscription::{self, Filter, STREAM_QUEUE};
-use crate::exchange::{Caller, Endpoint, Era, Exchange, Principal, STREAM_MESSAGES_MAX};
+use crate::exchange::{Caller, Endpoint, Era, Exchange, Principal, STREAM_MESSAGES_MAX, no_capabilities};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -56,21 +56,21 @@ async fn answer_request<E: Exchange>(
     request: &Request<'_>,
 ) -> Result<Response, Fault> {
     let accepts = headers::accept(headers)?;
-    let version = check(front, &endpoint, headers, request)?;
-    let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None };
+    let (version, capabilities) = check(front, &endpoint, headers, request)?;
+    let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None, capabilities };
     match &*request.method {
         "subscriptions/listen" => listen_stream(front, caller, request).await,
         _ => forward(front, caller, body, accepts).await,
     }
 }
 
-/// Checks all that a modern request must say of itself, and gives its revision.
+/// Checks all that a modern request must say of itself, and gives its revision and what its client can do.
 fn check<E: Exchange>(
     front: &Front<E>,
     endpoint: &Endpoint,
     headers: &HeaderMap,
     request: &Request<'_>,
-) -> Result<&'static str, Fault> {
+) -> Result<(&'static str, Arc<str>), Fault> {
     let params = Params::read(request.params)?;
     let declared = era::declared_version(&params)?;
     headers::expect(headers::VERSION, headers::single(headers, headers::VERSION)?, &declared)?;
@@ -83,7 +83,7 @@ fn check<E: Exchange>(
     {
         parameters::check(headers, &schema, &params)?;
     }
-    Ok(version)
+    Ok((version, params.client_capabilities()))
 }
 
 async fn forward<E: Exchange>(
@@ -117,7 +117,8 @@ async fn notify<E: Exchange>(
     }
     let [version, ..] = era::MODERN_VERSIONS;
     if notification.method != "notifications/cancelled" {
-        let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None };
+        let capabilities = no_capabilities();
+        let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None, capabilities };
         Arc::clone(&front.exchange).notification(caller, body).await;
     }
     Ok(StatusCode::ACCEPTED.into_response())

@@ -179,8 +179,10 @@ impl<E: Exchange> Connection<E> {
                 taken.map_err(|fault| fault.about(request.id))
             }
             Message::Notification(notification) => self.take_notification(&notification, own).await,
-            // No server of ours asks its clients anything yet.
-            Message::Response => Ok(()),
+            Message::Response => {
+                self.take_response(&own);
+                Ok(())
+            }
         }
     }
 
@@ -198,6 +200,13 @@ impl<E: Exchange> Connection<E> {
         Ok(())
     }
 
+    /// An answer to something a server has asked: only a client that has shaken hands is asked anything.
+    fn take_response(&self, body: &Bytes) {
+        if let Some(handshake) = &self.handshake {
+            self.front.exchange.response(&handshake.caller, body);
+        }
+    }
+
     /// Ends a request of the modern wire; gives false if the notification names none.
     fn cancel(&self, notification: &Notification<'_>) -> bool {
         let Some(id) = modern::cancelled_request(notification) else { return false };
@@ -213,7 +222,7 @@ impl<E: Exchange> Connection<E> {
         let (front, lines) = (Arc::clone(&self.front), self.lines.clone());
         let mut events = front.exchange.events();
         self.listening.spawn(async move {
-            let filter = Filter::legacy(handshake.resources);
+            let filter = Filter::legacy(handshake.resources, handshake.caller.session);
             subscription::tell(&filter, &Endpoint::Aggregate, &mut events, &lines, &front.stop).await;
         });
     }

@@ -28,6 +28,7 @@ pub struct Scripted {
     pub events: broadcast::Sender<ServerEvent>,
     pub requests: Mutex<Vec<(Caller, String)>>,
     pub notifications: Mutex<Vec<(Caller, String)>>,
+    pub responses: Mutex<Vec<(Caller, String)>>,
     pub ended: Mutex<Vec<u64>>,
     /// Lets the tool `wait` answer.
     pub release: Notify,
@@ -41,6 +42,7 @@ impl Scripted {
             events: broadcast::channel(16).0,
             requests: Mutex::default(),
             notifications: Mutex::default(),
+            responses: Mutex::default(),
             ended: Mutex::default(),
             release: Notify::new(),
             waited: Mutex::default(),
@@ -126,6 +128,10 @@ impl Exchange for Scripted {
 
     async fn notification(self: Arc<Self>, caller: Caller, body: Bytes) {
         self.notifications.lock().unwrap().push((caller, String::from_utf8(body.to_vec()).unwrap()));
+    }
+
+    fn response(&self, caller: &Caller, body: &Bytes) {
+        self.responses.lock().unwrap().push((caller.clone(), String::from_utf8(body.to_vec()).unwrap()));
     }
 
     fn events(&self) -> broadcast::Receiver<ServerEvent> {

@@ -1,7 +1,7 @@
 //! Legacy sessions: who they belong to, what they negotiated, how many there may be, when they end.
 
 use super::subscription::Resources;
-use crate::exchange::{Caller, Endpoint, Era, Principal, ServerEvent};
+use crate::exchange::{Caller, Endpoint, Era, Principal, ServerEvent, no_capabilities};
 use crate::limits::{SESSION_IDLE_MAX, SESSIONS_MAX};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -163,7 +163,8 @@ fn belongs(session: &Session, principal: &Principal, endpoint: &Endpoint) -> boo
 
 /// What the core is told about a legacy client.
 pub fn legacy_caller(endpoint: Endpoint, principal: Principal, version: &'static str, number: u64) -> Caller {
-    Caller { endpoint, era: Era::Legacy, version, principal, session: Some(number) }
+    let capabilities = no_capabilities();
+    Caller { endpoint, era: Era::Legacy, version, principal, session: Some(number), capabilities }
 }
 
 #[cfg(test)]

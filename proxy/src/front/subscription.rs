@@ -59,6 +59,8 @@ impl Resources {
 pub struct Filter {
     lists: Vec<List>,
     resources: Resources,
+    /// The legacy session whose own messages are told, too.
+    session: Option<u64>,
     /// The id of the listen request, on the modern wire.
     tag: Option<Arc<RawValue>>,
 }
@@ -73,9 +75,9 @@ struct Asked {
 }
 
 impl Filter {
-    /// All lists, and these resources: what a legacy client is told.
-    pub fn legacy(resources: Resources) -> Self {
-        Self { lists: vec![List::Tools, List::Prompts, List::Resources], resources, tag: None }
+    /// All lists, these resources, and what is meant for this session alone: what a legacy client is told.
+    pub fn legacy(resources: Resources, session: Option<u64>) -> Self {
+        Self { lists: vec![List::Tools, List::Prompts, List::Resources], resources, session, tag: None }
     }
 
     /// What a listen request asks for, and the resources it names, not yet subscribed to.
@@ -99,7 +101,8 @@ impl Filter {
             (asked.resources_list_changed, List::Resources),
         ];
         let lists = lists.into_iter().filter(|(asked, _)| *asked).map(|(_, list)| list).collect();
-        let filter = Self { lists, resources: Resources::default(), tag: Some(Arc::from(id.to_owned())) };
+        let tag = Some(Arc::from(id.to_owned()));
+        let filter = Self { lists, resources: Resources::default(), session: None, tag };
         Ok((filter, asked.resource_subscriptions.into_iter().collect()))
     }
 
@@ -154,6 +157,9 @@ impl Filter {
                     Endpoint::Server(_) => return None,
                 };
                 self.resources.contains(uri).then(|| self.updated(uri))
+            }
+            ServerEvent::ForSession { session, message } => {
+                (self.session == Some(*session)).then(|| message.clone())
             }
         }
     }

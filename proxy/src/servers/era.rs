@@ -63,8 +63,14 @@ pub enum Greeting {
     Failed(String),
 }
 
-/// Says the first words to a fresh process. `known` is the verdict of an earlier process, if there is one.
-pub async fn greet(connection: &Connection, known: Option<Era>, timeout: Duration) -> Greeting {
+/// Says the first words to a fresh process. `known` is the verdict of an earlier process, if there is one;
+/// `capabilities` is what a legacy server is told its client can do.
+pub async fn greet(
+    connection: &Connection,
+    known: Option<Era>,
+    capabilities: &str,
+    timeout: Duration,
+) -> Greeting {
     if known != Some(Era::Legacy) {
         match discover(connection, timeout).await {
             Probe::Modern(facts) => return Greeting::Ready(facts),
@@ -73,7 +79,7 @@ pub async fn greet(connection: &Connection, known: Option<Era>, timeout: Duratio
             Probe::Legacy => {}
         }
     }
-    match initialize(connection, timeout).await {
+    match initialize(connection, capabilities, timeout).await {
         Ok(facts) => Greeting::Ready(Box::new(facts)),
         Err(reason) => Greeting::Failed(reason),
     }
@@ -154,9 +160,9 @@ fn unknown_modern() -> Facts {
     }
 }
 
-async fn initialize(connection: &Connection, timeout: Duration) -> Result<Facts, String> {
+async fn initialize(connection: &Connection, capabilities: &str, timeout: Duration) -> Result<Facts, String> {
     let params = format!(
-        "{{\"protocolVersion\":\"{}\",\"capabilities\":{{}},\"clientInfo\":{IMPLEMENTATION}}}",
+        "{{\"protocolVersion\":\"{}\",\"capabilities\":{capabilities},\"clientInfo\":{IMPLEMENTATION}}}",
         version::LEGACY_NEWEST
     );
     let reply = ask(connection, 1, "initialize", &params, timeout)

@@ -13,7 +13,7 @@ use crate::servers::spawn::{InForce, Later, Process, SpawnError, Spawner};
 use link::Link;
 use only1mcp_policy::view::View;
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{InstanceId, Machine, Refusal, Reply, Request, ServerName, Usage};
+use only1mcp_wire::{InstanceId, Machine, Partition, Refusal, Reply, Request, ServerName, Usage};
 use socket::Socket;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -56,7 +56,7 @@ pub enum LauncherError {
 /// A request on its way to the task that owns the socket.
 #[derive(Debug)]
 enum Ask {
-    Spawn(ServerName, Started),
+    Spawn(ServerName, Partition, Started),
     Stop(InstanceId, Duration),
     Usage(InstanceId, oneshot::Sender<Option<Usage>>),
 }
@@ -104,9 +104,12 @@ impl Launcher {
         Ok((in_force.generation, in_force.view.clone()))
     }
 
-    async fn start(&self, server: &ServerName) -> Result<Process, LauncherError> {
+    async fn start(&self, server: &ServerName, partition: Partition) -> Result<Process, LauncherError> {
         let (answer, answered) = oneshot::channel();
-        self.asks.send(Ask::Spawn(server.clone(), answer)).await.map_err(|_| LauncherError::Gone)?;
+        self.asks
+            .send(Ask::Spawn(server.clone(), partition, answer))
+            .await
+            .map_err(|_| LauncherError::Gone)?;
         let answered = tokio::time::timeout(LAUNCHER_REPLY_TIMEOUT, answered);
         let started = answered.await.map_err(|_| LauncherError::TimedOut)?;
         Ok(*started.map_err(|_| LauncherError::Gone)??)
@@ -114,8 +117,14 @@ impl Launcher {
 }
 
 impl Spawner for Launcher {
-    fn spawn<'a>(&'a self, server: &'a ServerName) -> Later<'a, Result<Process, SpawnError>> {
-        Box::pin(async move { self.start(server).await.map_err(|error| SpawnError(error.to_string())) })
+    fn spawn<'a>(
+        &'a self,
+        server: &'a ServerName,
+        partition: Partition,
+    ) -> Later<'a, Result<Process, SpawnError>> {
+        Box::pin(
+            async move { self.start(server, partition).await.map_err(|error| SpawnError(error.to_string())) },
+        )
     }
 
     fn machine(&self) -> Machine {

@@ -4,7 +4,7 @@
 mod ask;
 mod life;
 
-use crate::exchange::Era;
+use crate::exchange::{Era, no_capabilities};
 use crate::limits::{DRAIN_POLL, DRAIN_TIME, WAITING_MAX};
 use crate::mcp::error::{OVERLOADED, RpcError, SERVER_UNAVAILABLE};
 use crate::servers::connection::{Connection, Notices};
@@ -12,7 +12,7 @@ use crate::servers::era::Facts;
 use crate::servers::pending::Reply;
 use crate::servers::spawn::Spawner;
 use only1mcp_policy::view::ServerView;
-use only1mcp_wire::ServerName;
+use only1mcp_wire::{Partition, ServerName};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Server {
     /// Its name.
     pub name: ServerName,
+    /// Whose processes they are.
+    pub tenant: Tenant,
     view: RwLock<Arc<ServerView>>,
     spawner: Arc<dyn Spawner>,
     notices: Arc<dyn Notices>,
@@ -39,6 +41,23 @@ pub struct Server {
     unanswered: AtomicU64,
     restarts: AtomicU64,
     memory: Mutex<Memory>,
+}
+
+/// Whose processes of a server these are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tenant {
+    /// Whose state they have.
+    pub partition: Partition,
+    /// What they are told their client can do, a raw JSON object.
+    pub capabilities: Arc<str>,
+}
+
+impl Tenant {
+    /// Everybody: no client's capabilities are those of all, so none are told.
+    #[must_use]
+    pub fn everybody() -> Self {
+        Self { partition: Partition::SHARED, capabilities: no_capabilities() }
+    }
 }
 
 /// What is remembered from one process to the next.
@@ -111,9 +130,11 @@ impl Server {
         view: ServerView,
         spawner: Arc<dyn Spawner>,
         notices: Arc<dyn Notices>,
+        tenant: Tenant,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
+            tenant,
             view: RwLock::new(Arc::new(view)),
             spawner,
             notices,

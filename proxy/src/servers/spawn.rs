@@ -1,7 +1,7 @@
 //! The seam to whoever starts servers: the launcher, or a script in tests.
 
 use only1mcp_policy::view::View;
-use only1mcp_wire::{Exit, Machine, ServerName, Spawned, Usage};
+use only1mcp_wire::{Exit, Machine, Partition, ServerName, Spawned, Usage};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use std::fmt;
@@ -94,8 +94,12 @@ pub struct SpawnError(pub String);
 
 /// Who starts servers.
 pub trait Spawner: Send + Sync + 'static {
-    /// Starts the server of this name, as the configuration in force has it.
-    fn spawn<'a>(&'a self, server: &'a ServerName) -> Later<'a, Result<Process, SpawnError>>;
+    /// Starts the server of this name for this partition, as the configuration in force has it.
+    fn spawn<'a>(
+        &'a self,
+        server: &'a ServerName,
+        partition: Partition,
+    ) -> Later<'a, Result<Process, SpawnError>>;
 
     /// What it says about this machine.
     fn machine(&self) -> Machine;

@@ -47,7 +47,7 @@ pub async fn post<E: Exchange>(
             Message::Notification(_) => {
                 Arc::clone(&front.exchange).notification(session.caller.clone(), own).await;
             }
-            Message::Response => {}
+            Message::Response => front.exchange.response(&session.caller, &own),
         }
     }
     drop(sender);

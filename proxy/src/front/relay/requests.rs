@@ -44,6 +44,7 @@ impl<E: Exchange> Connection<E> {
             version,
             principal: self.principal.clone(),
             session: None,
+            capabilities: params.client_capabilities(),
         };
         let place = self.place()?;
         let (front, lines) = (Arc::clone(&self.front), self.lines.clone());
@@ -74,7 +75,8 @@ impl<E: Exchange> Connection<E> {
         }
         let version = era::negotiate(era::string(params.version).as_deref());
         let principal = self.principal.clone();
-        let caller = legacy_caller(Endpoint::Aggregate, principal, version, self.number);
+        let mut caller = legacy_caller(Endpoint::Aggregate, principal, version, self.number);
+        caller.capabilities = params.client_capabilities();
         let answer = with_notifications(&self.front, caller.clone(), body, &self.lines).await;
         if answer.error_code.is_none() {
             self.handshake = Some(Handshake { caller, resources: Resources::default() });
@@ -132,7 +134,7 @@ impl<E: Exchange> Connection<E> {
                     under_way.push(self.legacy_request(&request, own, self.lines.clone())?);
                 }
                 Message::Notification(notification) => self.take_notification(&notification, own).await?,
-                Message::Response => {}
+                Message::Response => self.take_response(&own),
             }
         }
         if !under_way.is_empty() {

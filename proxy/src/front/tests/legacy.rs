@@ -196,3 +196,18 @@ async fn get_without_session_or_stream_is_not_allowed() {
         assert_eq!(reply.status.as_u16(), status, "{headers:?}");
     }
 }
+
+#[tokio::test]
+async fn answers_to_servers_reach_the_core_with_what_the_client_said_it_can_do() {
+    let bench = Bench::new();
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {"roots": {"x": 1}}});
+    let reply = bench.post(&[], &request("initialize", params)).await;
+    let session = [("mcp-session-id", reply.header("mcp-session-id").unwrap())];
+    let answer = r#"{"jsonrpc":"2.0","id":3,"result":{"roots":[]}}"#;
+    let reply = bench.post(&session, answer).await;
+    assert_eq!((reply.status, &*reply.body), (StatusCode::ACCEPTED, ""));
+    assert_eq!(bench.post(&[], answer).await.status, StatusCode::BAD_REQUEST);
+    let responses = bench.core.responses.lock().unwrap();
+    let [(caller, body)] = &responses[..] else { panic!("not one answer: {responses:?}") };
+    assert_eq!((&**body, &*caller.capabilities), (answer, r#"{"roots":{"x":1}}"#));
+}

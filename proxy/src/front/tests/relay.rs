@@ -214,3 +214,16 @@ async fn a_client_that_never_reads_is_let_go() {
     asking.await.unwrap();
     drop(lines);
 }
+
+#[tokio::test]
+async fn answers_to_servers_reach_the_core_from_a_client_that_has_shaken_hands() {
+    let bench = Bench::new();
+    let mut client = Client::connect(&bench);
+    let answer = json!({"jsonrpc": "2.0", "id": 3, "result": {}});
+    client.say(answer.clone()).await;
+    client.shake_hands("2025-11-25").await;
+    assert_eq!(bench.core.responses.lock().unwrap().len(), 0);
+    client.say(answer.clone()).await;
+    until(|| bench.core.responses.lock().unwrap().len() == 1).await;
+    assert_eq!(bench.core.responses.lock().unwrap()[0].1, answer.to_string());
+}

@@ -5,9 +5,7 @@ use super::{Ask, LauncherError, Started, greet, read_view, refusal_in_words, une
 use crate::limits::{LAUNCHER_RECONNECT_WAIT_MAX, RESTART_WAIT_MIN, USAGE_WAIT};
 use crate::servers::spawn::{InForce, Later, Leash, Process};
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{
-    Event, Exit, InstanceId, Machine, Partition, Reply, Request, ServerName, Spawned, Usage,
-};
+use only1mcp_wire::{Event, Exit, InstanceId, Machine, Reply, Request, ServerName, Spawned, Usage};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -105,10 +103,10 @@ impl Link {
         let generation = self.publish.borrow().generation;
         match ask {
             // Whoever wanted it has stopped waiting.
-            Ask::Spawn(_, answer) if answer.is_closed() => Ok(()),
-            Ask::Spawn(server, answer) => {
+            Ask::Spawn(.., answer) if answer.is_closed() => Ok(()),
+            Ask::Spawn(server, partition, answer) => {
                 let waiting = Waiting::Spawn(server.clone(), answer);
-                let request = Request::Spawn { server, generation, partition: Partition::SHARED };
+                let request = Request::Spawn { server, generation, partition };
                 self.send(socket, &request, waiting).await
             }
             Ask::Stop(instance, grace) => self.send(socket, &stop(instance, grace), Waiting::Stop).await,

@@ -133,7 +133,7 @@ async fn a_named_server_comes_with_working_pipes_and_its_end_is_reported() {
     let launcher = Launcher::connect(&place.socket()).await.unwrap();
     assert_eq!(launcher.machine().landlock_abi, 7);
     assert_eq!(launcher.view().await.unwrap().0, 5);
-    let mut process = launcher.spawn(&name("files")).await.unwrap();
+    let mut process = launcher.spawn(&name("files"), Partition::SHARED).await.unwrap();
     process.stdin.write_all(b"abc").await.unwrap();
     let mut echoed = [0; 3];
     process.stdout.read_exact(&mut echoed).await.unwrap();
@@ -165,7 +165,7 @@ async fn what_a_server_uses_is_asked_for_and_a_reached_limit_ends_nothing() {
         (script, kept)
     });
     let launcher = Launcher::connect(&place.socket()).await.unwrap();
-    let process = launcher.spawn(&name("files")).await.unwrap();
+    let process = launcher.spawn(&name("files"), Partition::SHARED).await.unwrap();
     let usage = process.leash.usage().await.unwrap();
     assert_eq!(usage.processes, u64::from_le_bytes([1; 8]));
     assert_eq!(process.leash.usage().await, None, "it has ended meanwhile");
@@ -186,7 +186,7 @@ async fn a_refusal_is_told_in_words() {
         std::future::pending::<()>().await;
     });
     let launcher = Launcher::connect(&place.socket()).await.unwrap();
-    let refused = launcher.spawn(&name("files")).await.unwrap_err().to_string();
+    let refused = launcher.spawn(&name("files"), Partition::SHARED).await.unwrap_err().to_string();
     assert_eq!(
         refused,
         "the launch failed: could not execute the server's program: No such file or directory (os error 2)"
@@ -209,11 +209,11 @@ async fn a_launcher_that_goes_away_is_connected_to_again_and_asked_under_its_new
     });
     let launcher = Launcher::connect(&place.socket()).await.unwrap();
     let mut in_force = launcher.in_force();
-    let process = launcher.spawn(&name("files")).await.unwrap();
+    let process = launcher.spawn(&name("files"), Partition::SHARED).await.unwrap();
     assert!(process.exit.await.is_err(), "nobody can say how it ended");
     in_force.changed().await.unwrap();
     assert_eq!(in_force.borrow().generation, 1);
-    launcher.spawn(&name("files")).await.unwrap();
+    launcher.spawn(&name("files"), Partition::SHARED).await.unwrap();
     assert_eq!(script.await.unwrap(), 1);
 }
 
@@ -259,7 +259,7 @@ async fn an_answer_to_nothing_or_too_few_descriptors_end_the_connection_or_the_s
     });
     let launcher = Launcher::connect(&place.socket()).await.unwrap();
     let mut in_force = launcher.in_force();
-    assert!(launcher.spawn(&name("files")).await.is_err());
+    assert!(launcher.spawn(&name("files"), Partition::SHARED).await.is_err());
     in_force.changed().await.unwrap();
     assert_eq!(in_force.borrow().generation, 2, "connected again");
     assert_eq!(script.await.unwrap(), Request::Stop { instance: InstanceId(4), grace_ms: 0 });

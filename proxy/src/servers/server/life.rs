@@ -52,10 +52,14 @@ impl Server {
         let mut known =
             self.memory().verdict.clone().filter(|(digest, _)| *digest == view.digest).map(|(_, era)| era);
         loop {
-            let process = self.spawner.spawn(&self.name).await.map_err(|error| error.to_string())?;
+            let process = self
+                .spawner
+                .spawn(&self.name, self.tenant.partition)
+                .await
+                .map_err(|error| error.to_string())?;
             let connection = Connection::open(process, self.notices.clone());
             let mut guard = CloseOnDrop { connection: Some(connection.clone()) };
-            let reason = match greet(&connection, known, timeout).await {
+            let reason = match greet(&connection, known, &self.tenant.capabilities, timeout).await {
                 Greeting::Ready(facts) => {
                     guard.connection = None;
                     let facts = Arc::new(*facts);
