@@ -11,20 +11,25 @@
 //! core.stop().await;                                    // ends every server
 //! ```
 //!
-//! Reading order: [`asking`] (one request), [`single`] and [`aggregate`] (the two kinds of endpoint),
-//! [`gate`], [`asked`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
+//! Reading order: [`asking`] (one request), [`rounds`] and [`parked`] (what servers ask back; [`call`], [`asked`],
+//! [`sealed`]), [`single`] and [`aggregate`] (the two kinds of endpoint),
+//! [`gate`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
 //! [`sessions`], [`reload`], [`status`].
 
 pub mod aggregate;
 pub mod asked;
 pub mod asking;
+pub mod call;
 pub mod catalogue;
 pub mod gate;
 pub mod hello;
 pub mod listing;
 pub mod member;
+pub mod parked;
 pub mod reload;
 pub mod resources;
+pub mod rounds;
+pub mod sealed;
 pub mod sessions;
 pub mod single;
 pub mod status;
@@ -51,6 +56,7 @@ use listing::Which;
 use member::Member;
 use only1mcp_policy::view::View;
 use only1mcp_wire::ServerName;
+use parked::Parked;
 use sessions::Sessions;
 use status::Status;
 use std::fmt;
@@ -70,7 +76,8 @@ pub struct Core {
     building: Mutex<()>,
     pub(crate) sessions: Sessions,
     /// What clients were asked.
-    pub(crate) asked: Asked,
+    pub(crate) asked: Arc<Asked>,
+    pub(crate) parked: Parked,
     events: broadcast::Sender<ServerEvent>,
     started_at: Instant,
 }
@@ -85,6 +92,7 @@ impl Core {
     /// Starts every server of `view` and returns at once. Must run inside a tokio runtime.
     #[must_use]
     pub fn start(view: View, generation: u64, launcher: impl Spawner) -> Arc<Self> {
+        let events = broadcast::channel(EVENTS_MAX).0;
         let core = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             spawner: Arc::new(launcher),
@@ -95,8 +103,9 @@ impl Core {
             catalogue: RwLock::default(),
             building: Mutex::default(),
             sessions: Sessions::default(),
-            asked: Asked::default(),
-            events: broadcast::channel(EVENTS_MAX).0,
+            asked: Asked::new(events.clone()),
+            parked: Parked::default(),
+            events,
             started_at: Instant::now(),
         });
         core.apply(&InForce { generation, view });

@@ -20,6 +20,24 @@ pub const QUOTED_BYTES_MAX: usize = 200;
 pub const REASON_BYTES_MAX: usize = 2000;
 /// Requests one server may have in its hands.
 pub const PENDING_MAX: usize = 4096;
+/// Requests of one process to its clients that may be unanswered.
+pub const SERVER_REQUESTS_MAX: usize = 64;
+/// Requests of a server that may wait for one call of a client to look at them.
+pub const SERVER_REQUESTS_QUEUE: usize = 8;
+/// How long a client may take to answer a request of a server: a person may have to decide.
+pub const CLIENT_ANSWER_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+/// Rounds of questions one call of a legacy client may take at a modern server.
+pub const INPUT_ROUNDS_MAX: usize = 16;
+/// Calls of modern clients that wait parked for an answer, all together.
+pub const PARKED_CALLS_MAX: usize = 256;
+/// Calls of one principal that wait parked for an answer.
+pub const PARKED_CALLS_PER_PRINCIPAL_MAX: usize = 64;
+/// How long a parked call waits for its client.
+pub const PARKED_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long the `requestState` of a modern server may be brought back.
+pub const REQUEST_STATE_TIME_MAX: Duration = Duration::from_secs(3600);
+/// Bytes of a `requestState` that a client brings back.
+pub const REQUEST_STATE_BYTES_MAX: usize = 64 * 1024;
 /// Requests that may wait while one server starts.
 pub const WAITING_MAX: usize = 1024;
 /// Lines kept of what a server writes to its standard error.

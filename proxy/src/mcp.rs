@@ -2,11 +2,15 @@
 //!
 //! Reading order: [`object`] (one level of raw JSON), [`edit`] (change a member, keep the rest),
 //! [`envelope`] (a JSON-RPC message), [`method`], [`version`], [`error`], [`level`], [`request`] (what goes to a
-//! server), [`normalise`] (what comes back, from one era to the other), [`names`] (of the aggregate).
+//! server), [`normalise`] (what comes back, from one era to the other), [`names`] (of the aggregate),
+//! [`capability`], [`input`], [`digest`] (what servers ask back).
 
+pub mod capability;
+pub mod digest;
 pub mod edit;
 pub mod envelope;
 pub mod error;
+pub mod input;
 pub mod level;
 pub mod method;
 pub mod names;

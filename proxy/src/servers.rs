@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`spawn`] (the seam to whoever starts them), [`launcher`] (who does), [`server`] (one
 //! server, started again and again), [`era`] (the first words), [`connection`] (one process), [`reader`],
-//! [`outbox`], [`pending`], [`backlog`], [`stderr`] (its parts).
+//! [`outbox`], [`pending`], [`server_request`], [`backlog`], [`stderr`] (its parts).
 
 pub mod backlog;
 pub mod connection;
@@ -12,5 +12,6 @@ pub mod outbox;
 pub mod pending;
 pub mod reader;
 pub mod server;
+pub mod server_request;
 pub mod spawn;
 pub mod stderr;

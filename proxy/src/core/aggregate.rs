@@ -130,7 +130,7 @@ async fn pass(
 ) -> Result<Answer, RpcError> {
     let Some(member) = catalogue.members.get(index) else { return Err(asking.not_found()) };
     let level = core.sessions.level(asking.caller.session);
-    let answered = asking.ask(&member.server, Some(params), level).await?;
+    let answered = asking.ask(core, &member.server, Some(params), level).await?;
     asking.pass_on(&member.server, &answered, IMPLEMENTATION, |result| {
         catalogue.uris.in_result(index, asking.method, result)
     })

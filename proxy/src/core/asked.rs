@@ -1,17 +1,24 @@
 //! What legacy clients were asked for their servers, by the ids we gave the requests: a server's own id may be
 //! that of another server's, and no client can answer for another.
 
+use crate::core::Core;
+use crate::core::asking::Asking;
+use crate::exchange::ServerEvent;
+use crate::limits::CLIENT_ANSWER_TIME_MAX;
 use crate::mcp::envelope::{Envelope, Outcome};
+use crate::mcp::request::message;
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// All requests that wait for a client's answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Asked {
     waiting: Mutex<HashMap<(u64, u64), oneshot::Sender<ClientAnswer>>>,
     ids: AtomicU64,
+    events: broadcast::Sender<ServerEvent>,
 }
 
 /// What a client answered, raw.
@@ -23,11 +30,20 @@ pub enum ClientAnswer {
     Error(String),
 }
 
+/// The way to one legacy client.
+#[derive(Clone, Debug)]
+pub struct ToClient {
+    asked: Arc<Asked>,
+    session: u64,
+    /// The stream of the request it is about; without one, or once that has ended, the session's own.
+    stream: Option<mpsc::Sender<Bytes>>,
+}
+
 /// A request to one client that waits for its answer; dropped, it waits no more.
 #[derive(Debug)]
-pub struct Waiting<'a> {
-    asked: &'a Asked,
-    key: (u64, u64),
+struct Waiting<'a> {
+    client: &'a ToClient,
+    id: u64,
     answer: oneshot::Receiver<ClientAnswer>,
 }
 
@@ -36,13 +52,10 @@ impl Asked {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to wait for an answer of this session.
+    /// Nothing was asked yet; what belongs to no stream of a request goes to `events`.
     #[must_use]
-    pub fn begin(&self, session: u64) -> Waiting<'_> {
-        let key = (session, self.ids.fetch_add(1, Ordering::Relaxed) + 1);
-        let (sender, answer) = oneshot::channel();
-        self.lock().insert(key, sender);
-        Waiting { asked: self, key, answer }
+    pub fn new(events: broadcast::Sender<ServerEvent>) -> Arc<Self> {
+        Arc::new(Self { waiting: Mutex::default(), ids: AtomicU64::new(0), events })
     }
 
     /// Takes a response of this session. One to nothing we asked it is dropped.
@@ -66,22 +79,62 @@ impl Asked {
     }
 }
 
-impl Waiting<'_> {
-    /// The id of the request.
+impl ToClient {
+    /// The way to the legacy client of a request.
     #[must_use]
-    pub fn id(&self) -> u64 {
-        self.key.1
+    pub fn of(asking: &Asking<'_>, core: &Core) -> Self {
+        Self::new(&core.asked, asking.caller.session.unwrap_or_default(), Some(asking.stream.clone()))
     }
 
-    /// The answer; nothing if the session has ended.
-    pub async fn answer(&mut self) -> Option<ClientAnswer> {
-        (&mut self.answer).await.ok()
+    /// The way to the client of this session.
+    #[must_use]
+    pub fn new(asked: &Arc<Asked>, session: u64, stream: Option<mpsc::Sender<Bytes>>) -> Self {
+        Self { asked: asked.clone(), session, stream }
+    }
+
+    /// Asks the client and waits for its answer. Nothing if it does not answer in time, or its session ends. The
+    /// client is told if nobody waits any more.
+    pub async fn ask(&self, method: &str, params: Option<&str>) -> Option<ClientAnswer> {
+        let id = self.asked.ids.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, answer) = oneshot::channel();
+        self.asked.lock().insert((self.session, id), sender);
+        let mut waiting = Waiting { client: self, id, answer };
+        let mut request = message(Some(id), method, params);
+        request.pop();
+        self.send(request.into()).await;
+        tokio::time::timeout(CLIENT_ANSWER_TIME_MAX, &mut waiting.answer).await.ok()?.ok()
+    }
+
+    async fn send(&self, message: Bytes) {
+        let rest = match &self.stream {
+            Some(stream) => stream.send(message).await.err().map(|unsent| unsent.0),
+            None => Some(message),
+        };
+        if let Some(message) = rest {
+            self.send_apart(message);
+        }
+    }
+
+    /// On the session's own stream. Without a front nobody listens.
+    fn send_apart(&self, message: Bytes) {
+        let _ = self.asked.events.send(ServerEvent::ForSession { session: self.session, message });
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.asked.lock().remove(&self.key);
+        let ToClient { asked, session, stream } = self.client;
+        if asked.lock().remove(&(*session, self.id)).is_none() {
+            return;
+        }
+        let params = format!("{{\"requestId\":{}}}", self.id);
+        let mut cancelled = message(None, "notifications/cancelled", Some(&params));
+        cancelled.pop();
+        let cancelled = Bytes::from(cancelled);
+        let sent = stream.as_ref().is_some_and(|stream| stream.try_send(cancelled.clone()).is_ok());
+        if !sent {
+            self.client.send_apart(cancelled);
+        }
     }
 }
 
@@ -91,28 +144,51 @@ mod tests {
 
     const ANSWER: &[u8] = br#"{"jsonrpc":"2.0","id":1,"result":{"x":1.0}}"#;
 
+    fn asked() -> (Arc<Asked>, broadcast::Receiver<ServerEvent>) {
+        let (sender, events) = broadcast::channel(8);
+        (Asked::new(sender), events)
+    }
+
     #[tokio::test]
     async fn only_the_session_that_was_asked_can_answer_and_only_once() {
-        let asked = Asked::default();
-        let mut waiting = asked.begin(7);
-        assert_eq!(waiting.id(), 1);
+        let (asked, _events) = asked();
+        let (sender, mut stream) = mpsc::channel(1);
+        let client = ToClient::new(&asked, 7, Some(sender));
+        let answer = tokio::spawn(async move { client.ask("roots/list", None).await });
+        assert_eq!(stream.recv().await.unwrap(), r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#);
         asked.answered(8, ANSWER);
         asked.answered(7, br#"{"jsonrpc":"2.0","id":"1","result":{}}"#);
         asked.answered(7, br#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#);
         assert_eq!(asked.lock().len(), 1);
         asked.answered(7, ANSWER);
         asked.answered(7, ANSWER);
-        assert_eq!(waiting.answer().await, Some(ClientAnswer::Result(r#"{"x":1.0}"#.into())));
+        assert_eq!(answer.await.unwrap(), Some(ClientAnswer::Result(r#"{"x":1.0}"#.into())));
     }
 
     #[tokio::test]
-    async fn nobody_waits_for_a_session_that_has_ended_or_a_request_that_was_given_up() {
-        let asked = Asked::default();
-        let mut waiting = asked.begin(7);
-        drop(asked.begin(7));
-        assert_eq!(asked.lock().len(), 1);
+    async fn without_a_stream_of_a_request_the_session_is_told() {
+        let (asked, mut events) = asked();
+        let client = ToClient::new(&asked, 7, Some(mpsc::channel(1).0));
+        let answer = tokio::spawn(async move { client.ask("roots/list", None).await });
+        let ServerEvent::ForSession { session: 7, message } = events.recv().await.unwrap() else { panic!() };
+        assert_eq!(message, r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#);
         asked.end(7);
-        assert_eq!(waiting.answer().await, None);
+        assert_eq!(answer.await.unwrap(), None);
+        assert!(events.is_empty(), "a session that has ended is told nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_no_longer_waited_for_is_told() {
+        let (asked, _events) = asked();
+        let (sender, mut stream) = mpsc::channel(4);
+        let client = ToClient::new(&asked, 7, Some(sender));
+        assert_eq!(client.ask("roots/list", None).await, None);
+        stream.recv().await.unwrap();
+        let cancelled = stream.recv().await.unwrap();
+        assert_eq!(
+            cancelled,
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#
+        );
         assert!(asked.lock().is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! One request of a client on its way through the core, and how it is answered.
 
+use crate::core::{Core, parked, rounds};
 use crate::exchange::{Answer, Caller, Era};
 use crate::mcp::envelope::{Envelope, EnvelopeError};
 use crate::mcp::error::{RpcError, error_response, result_response};
@@ -9,10 +10,21 @@ use crate::mcp::normalise;
 use crate::mcp::object::{Keys, Object};
 use crate::mcp::request::Asked;
 use crate::servers::pending::ReplyKind;
+use crate::servers::server::ask::ClientSide;
 use crate::servers::server::{Answered, Server};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::sync::Arc;
 use tokio::sync::mpsc;
+
+/// What was heard of a server.
+#[derive(Debug)]
+pub enum Heard {
+    /// Its answer.
+    Answer(Answered),
+    /// That the client must bring more: a raw result for it.
+    InputRequired(String),
+}
 
 /// One request of a client.
 #[derive(Debug)]
@@ -79,25 +91,69 @@ impl<'a> Asking<'a> {
         params.get_text(key).ok_or_else(|| RpcError::invalid_params(format!("params.{key} must be a string")))
     }
 
-    /// Asks a server, with `params` as the server knows them.
+    /// The request, with `params` as the server knows them.
+    #[must_use]
+    pub fn asked<'r>(&'r self, params: Option<&'r str>, log_level: Option<Level>) -> Asked<'r> {
+        let capabilities = &self.caller.capabilities;
+        Asked { method: &self.method_name, params, client: self.caller.era, log_level, capabilities }
+    }
+
+    /// Asks a server, with `params` as the server knows them; what it asks back reaches the client.
     ///
     /// # Errors
     /// [`RpcError`] if there is no answer.
     pub async fn ask(
         &self,
+        core: &Core,
+        server: &Arc<Server>,
+        params: Option<&str>,
+        log_level: Option<Level>,
+    ) -> Result<Heard, RpcError> {
+        match self.caller.era {
+            _ if !self.method.may_ask_back() => {
+                self.ask_plainly(server, params, log_level).await.map(Heard::Answer)
+            }
+            Era::Legacy => rounds::ask(self, core, server, params, log_level).await.map(Heard::Answer),
+            Era::Modern => parked::ask(self, core, server, params).await,
+        }
+    }
+
+    /// Asks a server that will ask nothing back.
+    ///
+    /// # Errors
+    /// [`RpcError`] if there is no answer.
+    pub async fn ask_plainly(
+        &self,
         server: &Server,
         params: Option<&str>,
         log_level: Option<Level>,
     ) -> Result<Answered, RpcError> {
-        let asked = Asked { method: &self.method_name, params, client: self.caller.era, log_level };
-        server.ask(&asked, Some(self.stream)).await
+        let side = ClientSide { notifications: self.stream.clone(), requests: None };
+        server.ask(&self.asked(params, log_level), &side).await
+    }
+
+    /// Passes on what was heard of a server, a result changed by `edit`.
+    ///
+    /// # Errors
+    /// [`RpcError`] if this client could not understand it.
+    pub fn pass_on(
+        &self,
+        server: &Server,
+        heard: &Heard,
+        server_info: &str,
+        edit: impl for<'r> FnOnce(&'r str) -> Cow<'r, str>,
+    ) -> Result<Answer, RpcError> {
+        match heard {
+            Heard::Answer(answered) => self.pass_on_answer(server, answered, server_info, edit),
+            Heard::InputRequired(result) => Ok(self.own_result(result, server_info)),
+        }
     }
 
     /// Passes a server's answer on, its result changed by `edit`.
     ///
     /// # Errors
     /// [`RpcError`] if this client could not understand it.
-    pub fn pass_on(
+    pub fn pass_on_answer(
         &self,
         server: &Server,
         answered: &Answered,

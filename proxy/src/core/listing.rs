@@ -242,7 +242,7 @@ fn method_name(method: Method) -> Option<&'static str> {
 /// In words, if there is no answer.
 pub async fn ask(server: &Server, method: &str, params: Option<&str>) -> Result<Answered, String> {
     // As a legacy client, so that a modern server gets our own `_meta`.
-    let asked = Asked { method, params, client: Era::Legacy, log_level: None };
+    let asked = Asked { method, params, client: Era::Legacy, log_level: None, capabilities: "{}" };
     server.ask_uncounted(&asked, None).await.map_err(|error| error.message)
 }
 

@@ -8,6 +8,7 @@ use crate::limits::{LIST_CHANGE_QUIET, LIST_RETRY_WAIT};
 use crate::mcp::level::Level;
 use crate::servers::connection::Notices;
 use crate::servers::server::{Ready, Server, State};
+use crate::servers::server_request::ServerRequest;
 use only1mcp_wire::ServerName;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -47,6 +48,11 @@ impl Notices for Bell {
     fn list_changed(&self, list: List) {
         self.dirty.fetch_or(Which::from(list).bits(), Ordering::AcqRel);
         self.ring.notify_one();
+    }
+
+    /// A shared process can mean anybody, so nobody is asked.
+    fn asked(&self, request: ServerRequest) {
+        request.decline("nobody can say which client is meant: the process is shared");
     }
 
     fn resource_updated(&self, uri: &str) {

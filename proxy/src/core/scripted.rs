@@ -210,8 +210,13 @@ impl Fixture {
                 )
                 .await;
                 let answer = wire.read().await?;
-                text(answer["error"]["message"].to_string())
+                if let Some(token) = params["_meta"].get("progressToken") {
+                    wire.notify("notifications/progress", &json!({"progressToken": token, "progress": 1}))
+                        .await;
+                }
+                text(answer.to_string())
             }
+            "input" if params["requestState"] == "s" => text(params["inputResponses"].to_string()),
             "input" => json!({"resultType": "input_required", "requestState": "s",
                 "inputRequests": {"a": {"method": "elicitation/create", "params": {}}}}),
             "link" => json!({"content": [{"type": "resource_link", "uri": "test://static", "name": "l"}]}),

@@ -54,8 +54,9 @@ pub async fn answer(core: &Core, asking: &Asking<'_>, member: &Arc<Member>) -> R
 
 async fn pass(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answer, RpcError> {
     let level = core.sessions.level(asking.caller.session);
-    let answered = asking.ask(&member.server, asking.params, level).await?;
-    asking.pass_on(&member.server, &answered, &answered.facts.info, |result| result.into())
+    let heard = asking.ask(core, &member.server, asking.params, level).await?;
+    let info = member.server.facts().map_or_else(String::new, |facts| facts.info.clone());
+    asking.pass_on(&member.server, &heard, &info, |result| result.into())
 }
 
 /// A list: asked of the server if it runs, so that its cursors and unknown members pass; else as last seen.
@@ -69,8 +70,8 @@ async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answe
     }
     let view = member.server.view();
     let level = core.sessions.level(asking.caller.session);
-    let answered = asking.ask(&member.server, asking.params, level).await?;
-    asking.pass_on(&member.server, &answered, &answered.facts.info, |result| {
+    let answered = asking.ask_plainly(&member.server, asking.params, level).await?;
+    asking.pass_on_answer(&member.server, &answered, &answered.facts.info, |result| {
         if asking.method == Method::ToolsList {
             without_refused(result, list, key, &view.tools)
         } else {
@@ -148,7 +149,7 @@ pub async fn watch(asking: &Asking<'_>, member: &Member, uri: &str) -> Result<An
             .await
             .map_err(|reason| RpcError::new(crate::mcp::error::SERVER_UNAVAILABLE, reason))?;
         if answered.reply.kind() != ReplyKind::Result {
-            return asking.pass_on(&member.server, &answered, &facts.info, |result| result.into());
+            return asking.pass_on_answer(&member.server, &answered, &facts.info, |result| result.into());
         }
     }
     if !member.watching.add(uri, session) {

@@ -1,6 +1,7 @@
 //! The core from a front's side, over scripted servers.
 
 mod aggregate;
+mod asking_back;
 mod cells;
 mod failure;
 mod misbehaviour;

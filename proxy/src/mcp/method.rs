@@ -60,6 +60,12 @@ impl Method {
         !matches!(self, Self::ToolsCall | Self::Other)
     }
 
+    /// Whether a server may ask its client something before it answers.
+    #[must_use]
+    pub fn may_ask_back(self) -> bool {
+        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
+    }
+
     /// Whether a modern result must say how long it may be kept.
     #[must_use]
     pub fn is_cacheable(self) -> bool {

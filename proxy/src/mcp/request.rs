@@ -1,10 +1,13 @@
 //! A client's request as the line a server reads: our own id and progress token, and the `_meta` of the
 //! server's era. Everything else in `params` keeps its bytes.
 
+use super::envelope::Envelope;
+use super::input::{RESPONSES, STATE};
 use super::level::Level;
 use super::object::{Keys, Object, ObjectError, quote, text_of};
 use super::version;
 use crate::exchange::Era;
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::io::Write as _;
 
@@ -38,6 +41,8 @@ pub struct Asked<'a> {
     pub client: Era,
     /// The level a legacy client has set.
     pub log_level: Option<Level>,
+    /// What a legacy client can do, a raw object: a modern server is told with each request.
+    pub capabilities: &'a str,
 }
 
 /// A line for a server.
@@ -77,6 +82,10 @@ impl Asked<'_> {
             Some(text) => edit.set("_meta", text),
             None => edit.remove("_meta"),
         };
+        if (self.client, server) == (Era::Modern, Era::Legacy) {
+            // Rounds of a request exist in modern revisions only.
+            edit.remove(RESPONSES).remove(STATE);
+        }
         let bytes = message(Some(id), self.method, Some(&edit.finish()));
         Ok(Line { bytes, progress_token: token.map(Box::from), log_from })
     }
@@ -101,7 +110,7 @@ impl Asked<'_> {
             }
             (Era::Legacy, Era::Modern) => {
                 edit.set(PROTOCOL_VERSION, quote(version::MODERN));
-                edit.set(CLIENT_CAPABILITIES, "{}");
+                edit.set(CLIENT_CAPABILITIES, self.capabilities.to_owned());
                 edit.set(CLIENT_INFO, IMPLEMENTATION);
                 match self.log_level {
                     Some(level) => edit.set(LOG_LEVEL, quote(level.name())),
@@ -114,7 +123,7 @@ impl Asked<'_> {
     }
 
     fn modern_meta(&self) -> String {
-        modern_meta(self.log_level)
+        modern_meta_of(self.log_level, self.capabilities)
     }
 
     /// A legacy client gets all log lines until it sets a level; a modern one none unless it asks.
@@ -129,11 +138,41 @@ impl Asked<'_> {
 /// The `_meta` of our own modern requests.
 #[must_use]
 pub fn modern_meta(log_level: Option<Level>) -> String {
+    modern_meta_of(log_level, "{}")
+}
+
+/// The `_meta` of a modern request for a client with these raw capabilities.
+fn modern_meta_of(log_level: Option<Level>, capabilities: &str) -> String {
     let level = log_level.map(|level| format!(",\"{LOG_LEVEL}\":\"{}\"", level.name())).unwrap_or_default();
     format!(
-        "{{\"{PROTOCOL_VERSION}\":\"{}\",\"{CLIENT_CAPABILITIES}\":{{}},\"{CLIENT_INFO}\":{IMPLEMENTATION}{level}}}",
+        "{{\"{PROTOCOL_VERSION}\":\"{}\",\"{CLIENT_CAPABILITIES}\":{capabilities},\"{CLIENT_INFO}\":{IMPLEMENTATION}{level}}}",
         version::MODERN
     )
+}
+
+/// The raw progress token of a request's raw `params`.
+#[must_use]
+pub fn progress_token(params: &str) -> Option<String> {
+    let meta = Object::parse(params, Keys::Folded).ok()?.get_object("_meta")?;
+    meta.get(PROGRESS_TOKEN).filter(|raw| *raw != "null").map(str::to_owned)
+}
+
+/// A notification of a call for a later request of its client: progress carries that one's token, and is nothing
+/// to a client that asked for none.
+#[must_use]
+pub fn with_progress_token(notification: Bytes, token: Option<&str>) -> Option<Bytes> {
+    let Ok(Envelope::Notification { method, params: Some(params) }) = Envelope::parse(&notification) else {
+        return Some(notification);
+    };
+    if method != "notifications/progress" {
+        return Some(notification);
+    }
+    let object = Object::parse(params, Keys::Exact).ok()?;
+    let mut edit = object.edit();
+    edit.set(PROGRESS_TOKEN, token?);
+    let mut line = message(None, &method, Some(&edit.finish()));
+    line.pop();
+    Some(line.into())
 }
 
 /// A request (with `id`) or a notification, as one line with its newline.
@@ -171,7 +210,8 @@ mod tests {
     use super::*;
 
     fn line(params: Option<&str>, client: Era, server: Era) -> (String, Option<Box<str>>) {
-        let asked = Asked { method: "tools/call", params, client, log_level: Level::of("info") };
+        let asked =
+            Asked { method: "tools/call", params, client, log_level: Level::of("info"), capabilities: "{}" };
         let line = asked.line(9, server).unwrap();
         (String::from_utf8(line.bytes).unwrap(), line.progress_token)
     }
@@ -219,6 +259,7 @@ mod tests {
     #[test]
     fn refuses_a_name_in_two_spellings() {
         let asked = Asked {
+            capabilities: "{}",
             method: "tools/call",
             params: Some(r#"{"name":"a","Name":"b"}"#),
             client: Era::Legacy,

@@ -9,6 +9,7 @@ use crate::servers::backlog::Backlog;
 use crate::servers::outbox::{Outbox, OutboxError};
 use crate::servers::pending::{Entry, Pending, Reply, Stream};
 use crate::servers::reader;
+use crate::servers::server_request::{OpenRequests, ServerRequest};
 use crate::servers::spawn::{Leash, Process};
 use crate::servers::stderr::StderrTail;
 use only1mcp_wire::{Exit, Spawned, Usage};
@@ -26,6 +27,8 @@ pub trait Notices: Send + Sync + 'static {
     fn list_changed(&self, list: List);
     /// One of its resources changed.
     fn resource_updated(&self, uri: &str);
+    /// It asks a client something that belongs to no one call. Dropped, it is declined.
+    fn asked(&self, request: ServerRequest);
 }
 
 /// One process of one server, and the conversation with it.
@@ -34,6 +37,7 @@ pub struct Connection {
     pub spawned: Spawned,
     pub(super) outbox: Outbox,
     pub(super) pending: Pending,
+    pub(super) open_requests: OpenRequests,
     pub(super) counters: Counters,
     pub(super) notices: Arc<dyn Notices>,
     pub(super) backlog: Backlog,
@@ -52,7 +56,9 @@ pub struct Counters {
     pub junk_lines: AtomicU64,
     /// Answers to nothing we asked, or to something already answered.
     pub unknown_answers: AtomicU64,
-    /// Requests of it that were declined.
+    /// Requests of it to clients.
+    pub requests: AtomicU64,
+    /// Those of them that were declined.
     pub declined: AtomicU64,
     /// Notifications nobody could be given.
     pub dropped_notifications: AtomicU64,
@@ -112,6 +118,7 @@ impl Connection {
             spawned,
             outbox: Outbox::new(stdin),
             pending: Pending::default(),
+            open_requests: OpenRequests::default(),
             counters: Counters::default(),
             notices,
             backlog: Backlog::default(),
@@ -144,7 +151,7 @@ impl Connection {
     pub async fn call(&self, call: Call) -> Result<Reply, CallFailure> {
         let Call { id, line, stream, timeout, on_drop } = call;
         let (reply, mut answer) = oneshot::channel();
-        if !self.pending.insert(id, Entry { reply, stream, progress_at: None }) {
+        if !self.pending.insert(id, Entry::new(reply, stream)) {
             return Err(CallFailure::Overloaded);
         }
         let mut waiting = Waiting { connection: self, id, on_drop };
@@ -168,7 +175,9 @@ impl Connection {
                     return reply.map_err(|_| self.unanswered(start));
                 }
                 () = sleep_until(deadline) => match self.pending.progress_at(id) {
-                    Some(at) if at + timeout > deadline && deadline < latest => deadline = (at + timeout).min(latest),
+                    Some(at) if at + timeout > deadline && deadline < latest => {
+                        deadline = (at + timeout).min(latest);
+                    }
                     _ => return Err(CallFailure::TimedOut),
                 }
             }
@@ -234,6 +243,12 @@ impl Connection {
     #[must_use]
     pub fn stderr_lines(&self) -> Vec<String> {
         self.stderr.lines()
+    }
+
+    /// Whether it has asked a client anything so far.
+    #[must_use]
+    pub fn has_asked(&self) -> bool {
+        self.counters.requests.load(Ordering::Relaxed) > 0
     }
 
     /// Requests in its hands.

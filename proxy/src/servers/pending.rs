@@ -2,6 +2,7 @@
 
 use crate::limits::PENDING_MAX;
 use crate::mcp::level::Level;
+use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,8 +23,29 @@ pub struct Entry {
     pub reply: oneshot::Sender<Reply>,
     /// What of it goes to its client before the answer.
     pub stream: Option<Stream>,
-    /// When its server last reported progress.
-    pub progress_at: Option<Instant>,
+    /// When its server last reported progress, or its client last answered it.
+    progress_at: Option<Instant>,
+    /// Requests of its server that its client has not answered.
+    unanswered: u32,
+}
+
+impl Entry {
+    /// A request that was just asked.
+    #[must_use]
+    pub fn new(reply: oneshot::Sender<Reply>, stream: Option<Stream>) -> Self {
+        Self { reply, stream, progress_at: None, unanswered: 0 }
+    }
+}
+
+/// Whose a request of a server can be.
+#[derive(Debug)]
+pub enum Asker {
+    /// That of this call.
+    One(u64, mpsc::Sender<ServerRequest>),
+    /// Nobody's: no call is in the server's hands.
+    Nobody,
+    /// Nobody can say: several are.
+    Several,
 }
 
 /// Where notifications of one request go.
@@ -35,6 +57,8 @@ pub struct Stream {
     pub progress_token: Option<Box<str>>,
     /// From which level on the client wants log lines.
     pub log_from: Option<Level>,
+    /// Where requests of the server go; nothing for a request that no server asks back about.
+    pub requests: Option<mpsc::Sender<ServerRequest>>,
 }
 
 /// A server's answer: the line it wrote, and where in it the result or the error stands.
@@ -124,20 +148,56 @@ impl Pending {
         entry.stream.clone()
     }
 
-    /// When the server last reported progress of a request.
+    /// When a request last showed life: its server reported progress, or its client is being asked something.
     #[must_use]
     pub fn progress_at(&self, id: u64) -> Option<Instant> {
-        self.lock().get(&id)?.progress_at
+        let entries = self.lock();
+        let entry = entries.get(&id)?;
+        if entry.unanswered > 0 { Some(Instant::now()) } else { entry.progress_at }
     }
 
-    /// The one stream a log line of this level can belong to: with more than one client's request in a
+    /// Notes that the server has asked the client of this call something.
+    pub fn asks(&self, id: u64) {
+        if let Some(entry) = self.lock().get_mut(&id) {
+            entry.unanswered += 1;
+        }
+    }
+
+    /// Notes that one such request was answered.
+    pub fn asks_no_more(&self, id: u64) {
+        if let Some(entry) = self.lock().get_mut(&id) {
+            entry.unanswered = entry.unanswered.saturating_sub(1);
+            entry.progress_at = Some(Instant::now());
+        }
+    }
+
+    /// The one call a request of the server can belong to: with more than one in its hands nobody can say
+    /// whose it is, and one client's question must never reach another.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        let entries = self.lock();
+        let mut calls =
+            entries.iter().filter_map(|(id, entry)| Some((id, entry.stream.as_ref()?.requests.as_ref()?)));
+        match (calls.next(), calls.next()) {
+            (Some((id, requests)), None) => Asker::One(*id, requests.clone()),
+            (None, _) => Asker::Nobody,
+            _ => Asker::Several,
+        }
+    }
+
+    /// The one stream a log line of this level can belong to, if its client wants such lines.
+    #[must_use]
+    pub fn only_stream_for(&self, level: Level) -> Option<Stream> {
+        self.only_stream().filter(|stream| stream.log_from.is_some_and(|from| level >= from))
+    }
+
+    /// The one stream something can belong to that names no request: with more than one client's request in a
     /// server's hands nobody can say whose it is.
     #[must_use]
-    pub fn only_stream(&self, level: Level) -> Option<Stream> {
+    pub fn only_stream(&self) -> Option<Stream> {
         let entries = self.lock();
         let mut streams = entries.values().filter_map(|entry| entry.stream.as_ref());
         let stream = streams.next()?;
-        let wanted = stream.log_from.is_some_and(|from| level >= from);
-        (streams.next().is_none() && wanted).then(|| stream.clone())
+        streams.next().is_none().then(|| stream.clone())
     }
 }

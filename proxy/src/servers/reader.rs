@@ -3,13 +3,14 @@
 use crate::exchange::List;
 use crate::limits::{JUNK_LINES_MAX, QUOTED_BYTES_MAX, READ_BYTES, READER_GONE_WAIT, SERVER_LINE_BYTES_MAX};
 use crate::mcp::envelope::{Envelope, Outcome};
-use crate::mcp::error::{RpcError, result_response};
+use crate::mcp::error::{INVALID_REQUEST, RpcError, result_response};
 use crate::mcp::level::Level;
 use crate::mcp::object::{Keys, Object};
 use crate::mcp::request::unfold;
 use crate::servers::connection::Connection;
 use crate::servers::era::cut;
-use crate::servers::pending::{Reply, ReplyKind, Stream};
+use crate::servers::pending::{Asker, Reply, ReplyKind, Stream};
+use crate::servers::server_request::ServerRequest;
 use crate::servers::spawn::Reading;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub async fn run(connection: Arc<Connection>, mut stdout: Reading) {
     connection.close(&reason);
 }
 
-async fn read_lines(connection: &Connection, stdout: &mut Reading) -> String {
+async fn read_lines(connection: &Arc<Connection>, stdout: &mut Reading) -> String {
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     loop {
         let searched = buffer.len();
@@ -55,7 +56,7 @@ async fn read_lines(connection: &Connection, stdout: &mut Reading) -> String {
 }
 
 /// Hands one line on. False if there has been too much junk.
-fn take_line(connection: &Connection, mut line: BytesMut) -> bool {
+fn take_line(connection: &Arc<Connection>, mut line: BytesMut) -> bool {
     unfold(&mut line);
     if line.trim_ascii().is_empty() {
         return true;
@@ -63,7 +64,7 @@ fn take_line(connection: &Connection, mut line: BytesMut) -> bool {
     let line = line.freeze();
     match Envelope::parse(&line) {
         Ok(Envelope::Response { id, outcome }) => take_response(connection, &line, id, outcome),
-        Ok(Envelope::Request { id, method, .. }) => answer_request(connection, id, &method),
+        Ok(Envelope::Request { id, method, params }) => take_request(connection, id, &method, params),
         Ok(Envelope::Notification { method, params }) => take_notification(connection, &method, params),
         Err(error) => {
             let count = connection.counters.junk_lines.fetch_add(1, Ordering::Relaxed) + 1;
@@ -89,25 +90,36 @@ fn take_response(connection: &Connection, line: &Bytes, id: Option<&str>, outcom
     let _ = entry.reply.send(reply);
 }
 
-/// Answers what a server asks of us. A shared process is told of no client capabilities, so all but
-/// `ping` is declined.
-fn answer_request(connection: &Connection, id: &str, method: &str) {
-    let answer = match method {
-        "ping" => result_response(id, "{}"),
-        _ => {
-            let method = cut(method, QUOTED_BYTES_MAX);
-            if connection.counters.declined.fetch_add(1, Ordering::Relaxed) == 0 {
-                let pid = connection.spawned.pid;
-                tracing::info!(pid, method, "declined a request of a server; further ones are only counted");
-            }
-            RpcError::new(
-                crate::mcp::error::METHOD_NOT_FOUND,
-                format!("\"{method}\" is not passed on to clients: no client capability was declared"),
-            )
-            .response(id)
-        }
+/// Hands on what a server asks of its client: to the one call it can belong to, else to whoever knows more.
+fn take_request(connection: &Arc<Connection>, id: &str, method: &str, params: Option<&str>) {
+    if method == "ping" {
+        let mut line = Vec::from(result_response(id, "{}"));
+        line.push(b'\n');
+        return connection.write(&line);
+    }
+    connection.counters.requests.fetch_add(1, Ordering::Relaxed);
+    let (call, requests) = match connection.pending.asker() {
+        Asker::One(call, requests) => (Some(call), Some(requests)),
+        Asker::Nobody | Asker::Several => (None, None),
     };
-    let mut line = Vec::from(answer);
+    let request = match ServerRequest::open(connection, id, method, params, call) {
+        Ok(request) => request,
+        Err(why) => return refuse(connection, id, method, why),
+    };
+    match requests {
+        // A call that looks at nothing more declines what it drops.
+        Some(requests) => drop(requests.try_send(request)),
+        None => connection.notices.asked(request),
+    }
+}
+
+fn refuse(connection: &Connection, id: &str, method: &str, why: &str) {
+    let method = cut(method, QUOTED_BYTES_MAX);
+    if connection.counters.declined.fetch_add(1, Ordering::Relaxed) == 0 {
+        let pid = connection.spawned.pid;
+        tracing::info!(pid, method, why, "declined a request of a server; further ones are only counted");
+    }
+    let mut line = Vec::from(RpcError::new(INVALID_REQUEST, why).response(id));
     line.push(b'\n');
     connection.write(&line);
 }
@@ -119,13 +131,31 @@ fn take_notification(connection: &Connection, method: &str, params: Option<&str>
         "notifications/tools/list_changed" => connection.notices.list_changed(List::Tools),
         "notifications/prompts/list_changed" => connection.notices.list_changed(List::Prompts),
         "notifications/resources/list_changed" => connection.notices.list_changed(List::Resources),
+        "notifications/cancelled" => withdraw(connection, params),
         "notifications/resources/updated" => {
             let object = params.and_then(|params| Object::parse(params, Keys::Exact).ok());
             if let Some(uri) = object.and_then(|object| object.get_text("uri")) {
                 connection.notices.resource_updated(&uri);
             }
         }
-        _ => dropped(connection),
+        _ => unknown(connection, method, params),
+    }
+}
+
+/// An extension's, or one newer than we are: to the one client it can be meant for.
+fn unknown(connection: &Connection, method: &str, params: Option<&str>) {
+    match connection.pending.only_stream() {
+        Some(stream) => pass_on(connection, &stream, method, params),
+        None => dropped(connection),
+    }
+}
+
+/// The server no longer wants to know what it asked.
+fn withdraw(connection: &Connection, params: Option<&str>) {
+    let object = params.and_then(|params| Object::parse(params, Keys::Exact).ok());
+    let id = object.as_ref().and_then(|object| object.get("requestId"));
+    if !id.is_some_and(|id| connection.open_requests.withdraw(id)) {
+        dropped(connection);
     }
 }
 
@@ -138,20 +168,20 @@ fn progress(connection: &Connection, params: Option<&str>) {
     let Some(token) = &stream.progress_token else { return dropped(connection) };
     let mut edit = object.edit();
     edit.set("progressToken", token.to_string());
-    pass_on(connection, &stream, "notifications/progress", &edit.finish());
+    pass_on(connection, &stream, "notifications/progress", Some(&edit.finish()));
 }
 
 fn log_line(connection: &Connection, method: &str, params: &str) {
     let object = Object::parse(params, Keys::Exact).ok();
     let level = object.and_then(|object| Level::of(&object.get_text("level")?));
-    match connection.pending.only_stream(level.unwrap_or(Level::ALL)) {
-        Some(stream) => pass_on(connection, &stream, method, params),
+    match connection.pending.only_stream_for(level.unwrap_or(Level::ALL)) {
+        Some(stream) => pass_on(connection, &stream, method, Some(params)),
         None => dropped(connection),
     }
 }
 
-fn pass_on(connection: &Connection, stream: &Stream, method: &str, params: &str) {
-    let mut message = crate::mcp::request::message(None, method, Some(params));
+fn pass_on(connection: &Connection, stream: &Stream, method: &str, params: Option<&str>) {
+    let mut message = crate::mcp::request::message(None, method, params);
     message.pop();
     // A client that reads too slowly misses progress, never its answer.
     let sent = connection.backlog.admit(message).map(|message| stream.sender.try_send(message));

@@ -1,7 +1,7 @@
 //! One configured server: its state, and what is remembered from one process to the next. Its life is in
 //! [`life`], how it is asked in [`ask`].
 
-mod ask;
+pub mod ask;
 mod life;
 
 use crate::exchange::{Era, no_capabilities};
@@ -14,7 +14,7 @@ use crate::servers::spawn::Spawner;
 use only1mcp_policy::view::ServerView;
 use only1mcp_wire::{Partition, ServerName};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
@@ -33,6 +33,9 @@ pub struct Server {
     stopped: CancellationToken,
     /// Requests that wait for it to become ready.
     waiting: Semaphore,
+    /// One turn, once it is known that it asks its clients.
+    turns: Semaphore,
+    asks: AtomicBool,
     /// The last id given to a request; 0 and 1 belong to the greeting.
     ids: AtomicU64,
     /// Requests of clients.
@@ -141,6 +144,8 @@ impl Server {
             state: watch::Sender::new(State::Starting),
             stopped: CancellationToken::new(),
             waiting: Semaphore::new(WAITING_MAX),
+            turns: Semaphore::new(1),
+            asks: AtomicBool::new(false),
             ids: AtomicU64::new(1),
             calls: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),

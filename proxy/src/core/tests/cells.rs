@@ -149,20 +149,6 @@ async fn a_missing_resource_has_the_code_of_the_clients_era() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_server_asks_of_clients_is_declined_by_name() {
-    let (bench, _) = cell(Legacy).await;
-    let answer = bench.ask("files", Legacy, "tools/call", json!({"name": "elicit"})).await;
-    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("elicitation/create"));
-    let (bench, _) = cell(Modern).await;
-    for endpoint in ["", "files"] {
-        let refused = bench.ask(endpoint, Legacy, "tools/call", json!({"name": "input"})).await;
-        assert!(refused["error"]["message"].as_str().unwrap().contains("elicitation/create"), "{refused}");
-        let passed = bench.ask(endpoint, Modern, "tools/call", json!({"name": "input"})).await;
-        assert_eq!(passed["result"]["resultType"], "input_required");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn log_lines_go_to_the_one_client_that_can_be_meant_from_its_level_on() {
     let (bench, fixture) = cell(Legacy).await;
     let levels = |notifications: Vec<Value>| -> Vec<Value> {

@@ -1,18 +1,28 @@
 //! Asking a server: what happens to a request when the server dies, hangs, or is not there.
 
 use super::life::limit_reached;
-use super::{Answered, Ready, Server};
+use super::{Answered, Ready, Server, State};
 use crate::limits::END_REPORT_WAIT;
 use crate::mcp::error::{INTERNAL_ERROR, OUTCOME_UNKNOWN, OVERLOADED, RpcError, TIMED_OUT};
 use crate::mcp::method::Method;
 use crate::mcp::request::Asked;
 use crate::servers::connection::{Call, CallFailure, Connection, OnDrop};
 use crate::servers::pending::Stream;
+use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout_at};
+
+/// Where a call goes on with its client before it is answered.
+#[derive(Clone, Debug)]
+pub struct ClientSide {
+    /// Notifications of the call.
+    pub notifications: mpsc::Sender<Bytes>,
+    /// Requests of the server; nothing for a call that no server asks back about.
+    pub requests: Option<mpsc::Sender<ServerRequest>>,
+}
 
 impl Server {
     /// Asks it for a client. A request of which nothing was written goes to the next process, one that was
@@ -20,14 +30,10 @@ impl Server {
     ///
     /// # Errors
     /// [`RpcError`] if there is no answer.
-    pub async fn ask(
-        &self,
-        asked: &Asked<'_>,
-        stream: Option<&mpsc::Sender<Bytes>>,
-    ) -> Result<Answered, RpcError> {
+    pub async fn ask(&self, asked: &Asked<'_>, client: &ClientSide) -> Result<Answered, RpcError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let _unanswered = Unanswered::new(&self.unanswered);
-        self.ask_uncounted(asked, stream).await
+        self.ask_uncounted(asked, Some(client)).await
     }
 
     /// [`Server::ask`] for ourselves.
@@ -37,21 +43,23 @@ impl Server {
     pub async fn ask_uncounted(
         &self,
         asked: &Asked<'_>,
-        stream: Option<&mpsc::Sender<Bytes>>,
+        client: Option<&ClientSide>,
     ) -> Result<Answered, RpcError> {
         let view = self.view();
         let timeout = Duration::from_millis(view.request_timeout_ms);
         let deadline = Instant::now() + timeout;
         let id = self.next_id();
+        let _turn = self.turn(client, deadline).await?;
         let mut repeats_left = u8::from(Method::of(asked.method).is_repeatable());
         loop {
             let Ready { connection, facts } = self.ready(deadline).await?;
             let line =
                 asked.line(id, facts.era).map_err(|error| RpcError::invalid_params(error.to_string()))?;
-            let stream = stream.map(|sender| Stream {
-                sender: sender.clone(),
+            let stream = client.map(|client| Stream {
+                sender: client.notifications.clone(),
                 progress_token: line.progress_token,
                 log_from: line.log_from,
+                requests: client.requests.clone(),
             });
             let call = Call { id, line: line.bytes, stream, timeout, on_drop: OnDrop::TellServer };
             let failure = match connection.call(call).await {
@@ -73,6 +81,37 @@ impl Server {
                 return Err(self.timed_out(timeout));
             }
         }
+    }
+
+    /// A turn at a server that asks its clients: with two calls in its hands nobody could say whose client it asks.
+    async fn turn(
+        &self,
+        client: Option<&ClientSide>,
+        deadline: Instant,
+    ) -> Result<Option<SemaphorePermit<'_>>, RpcError> {
+        if client.is_none_or(|client| client.requests.is_none()) || !self.asks_its_clients() {
+            return Ok(None);
+        }
+        let Ok(_waiting) = self.waiting.try_acquire() else {
+            let message = format!("too many requests wait for server \"{}\"", self.name);
+            return Err(RpcError::new(OVERLOADED, message));
+        };
+        let turn = timeout_at(deadline, self.turns.acquire()).await;
+        turn.ok().and_then(Result::ok).map(Some).ok_or_else(|| {
+            let message =
+                format!("server \"{}\" is waiting for another client's answer: try again later", self.name);
+            RpcError::new(OVERLOADED, message)
+        })
+    }
+
+    /// Whether it has ever asked a client something, in this or an earlier process.
+    fn asks_its_clients(&self) -> bool {
+        if let State::Ready(ready) = &*self.state.borrow()
+            && ready.connection.has_asked()
+        {
+            self.asks.store(true, Ordering::Relaxed);
+        }
+        self.asks.load(Ordering::Relaxed)
     }
 
     fn timed_out(&self, timeout: Duration) -> RpcError {
