@@ -49,26 +49,34 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// A daemon that serves nobody yet, with the configuration in force if it was read already.
+    /// A daemon that serves nobody yet, with the configuration in force if one was compiled already.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's, or that the compiled configuration is refused.
     pub fn new(
         listener: OwnedFd,
         machine: Machine,
         mut reader: Reader,
-        configuration: Option<Configuration>,
-    ) -> nix::Result<Self> {
+        printed: Option<Vec<u8>>,
+    ) -> Result<Self, StartError> {
+        let kernel = |errno| StartError::Kernel("signalfd", errno);
         let mut signals = SigSet::empty();
         ENDING.into_iter().chain([Signal::SIGHUP]).for_each(|signal| signals.add(signal));
-        signals.thread_block()?;
+        signals.thread_block().map_err(kernel)?;
         reader.isolation = machine.isolation.unwrap_or(reader.isolation);
+        let configuration = match printed.map(|printed| reader.accept_first(printed)) {
+            Some(News::Configuration(configuration)) => Some(*configuration),
+            // The compiler found no error in it, so no change of it can be waited for.
+            Some(News::Same | News::Errors(_)) => return Err(StartError::Refused),
+            None => None,
+        };
+        let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
         Ok(Self {
             machine,
             configuration,
             instances: Instances::default(),
             listener,
-            signals: SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
+            signals: signals.map_err(kernel)?,
             reader,
             peer: None,
             connection: 0,

@@ -125,8 +125,8 @@ impl Pool {
     /// [`PoolError`]; what has been given up by then stays so.
     pub fn enter(self) -> Result<(), PoolError> {
         let at = |what| move |errno| PoolError::Kernel(what, errno);
-        // The files of the maps belong to the account only while this process is dumpable. Nothing secret was
-        // read yet, and no other process has this uid.
+        // The files of the maps belong to the account only while this process is dumpable. What was
+        // compiled by then may hold a secret, but no other process has this uid: the compiler has ended.
         prctl::set_dumpable(true).map_err(at("PR_SET_DUMPABLE"))?;
         self.enter_namespace()?;
         // Every later change of uid makes a process dumpable or not by rules of its own: `start` says it again.

@@ -50,6 +50,9 @@ pub enum StartError {
     /// A file or directory of its own.
     #[error("cannot use {0}: {1}")]
     File(String, std::io::Error),
+    /// What the compiler found sound is none to the launcher. The reason was logged.
+    #[error("the compiled configuration is refused")]
+    Refused,
     /// A plain system call.
     #[error("{0}: {1}")]
     Kernel(&'static str, Errno),
@@ -61,6 +64,7 @@ impl StartError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Listener(_) => 64,
+            Self::Refused => 65,
             Self::Threads => 70,
             Self::Kernel(..) => 71,
             Self::File(..) => 74,
@@ -79,6 +83,9 @@ impl StartError {
             Self::Pool(PoolError::Root | PoolError::Account(..)) => Some(
                 "only1mcp-launcher.service starts it as the account only1mcp-launcher with CAP_SETUID and CAP_SETGID",
             ),
+            Self::Refused => {
+                Some("only1mcp-launcher and only1mcp-compile must be of one version: install them together")
+            }
             Self::OpenSocket(..) => {
                 Some("only1mcp-launcher.socket makes it 0660 for root and the proxy's group")
             }
@@ -99,13 +106,14 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
     crate::weakened::begin().map_err(|error| StartError::File("the file of weaknesses".into(), error))?;
     let pool = arguments.pool.of(arguments.mode)?;
     let mut reader = Reader::new(compiler(arguments));
-    let mut configuration = None;
+    let mut printed = None;
     let cgroups = cgroup::claim();
     if arguments.mode == Mode::System {
         require_private(&listener)?;
-        // While it can still tell root's files from other people's: in the namespace it cannot.
         clear_ambient().map_err(kernel("ambient capabilities"))?;
-        configuration = Some(reader.read_until_sound().map_err(kernel("poll"))?);
+        // The compiler looks while root's files can still be told from other people's: in the namespace they
+        // cannot. What it printed is decoded there.
+        printed = Some(reader.compile_until_sound().map_err(kernel("poll"))?);
     }
     if let Some(pool) = pool {
         if arguments.mode == Mode::Root {
@@ -146,7 +154,7 @@ pub fn start(arguments: &Arguments) -> Result<Daemon, StartError> {
             probe.server
         ));
     }
-    Daemon::new(listener, machine, reader, configuration).map_err(kernel("signalfd"))
+    Daemon::new(listener, machine, reader, printed)
 }
 
 fn compiler(arguments: &Arguments) -> Compiler {

@@ -7,6 +7,9 @@ use crate::machine::Isolation;
 use crate::watch::Watch;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -49,34 +52,50 @@ impl Reader {
         self.judge(printed, None)
     }
 
-    /// Reads until there is a configuration without errors: at once, and whenever something changed. Serves
-    /// nobody meanwhile.
+    /// Has it compiled until the compiler finds no error in it: at once, whenever something changed or may have,
+    /// and at SIGHUP. Gives what the compiler printed, unread: a launcher that may still choose any uid decodes
+    /// nothing. Serves nobody meanwhile.
     ///
     /// # Errors
     /// The kernel's, if it cannot even wait.
-    pub fn read_until_sound(&mut self) -> nix::Result<Configuration> {
+    pub fn compile_until_sound(&mut self) -> nix::Result<Vec<u8>> {
+        let mut hangup = SigSet::empty();
+        hangup.add(Signal::SIGHUP);
+        hangup.thread_block()?;
+        let hangup = SignalFd::with_flags(&hangup, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         loop {
-            if let News::Configuration(configuration) = self.read_first() {
-                return Ok(*configuration);
+            // Watched from before, so that no change slips between reading and watching.
+            self.watch_over(&[]);
+            match self.compiler.start().and_then(Compilation::finish) {
+                Ok(printed) => return Ok(printed),
+                Err(error) => drop(complain(&error)),
             }
             log::help("no server is started before this is mended; a change of the configuration is noticed");
-            self.wait_for_change()?;
+            self.wait_for_change(&hangup)?;
         }
     }
 
-    fn wait_for_change(&mut self) -> nix::Result<()> {
-        let unwatched = Instant::now() + UNWATCHED_TIME_MAX;
+    /// Takes what [`Reader::compile_until_sound`] gave for the first configuration.
+    pub fn accept_first(&mut self, printed: Vec<u8>) -> News {
+        self.judge(Ok(printed), None)
+    }
+
+    /// Waits for a change of the files, for SIGHUP, and no longer than a while: what an error names may lie
+    /// elsewhere, on a file system that is mounted later.
+    fn wait_for_change(&mut self, hangup: &SignalFd) -> nix::Result<()> {
+        let latest = Instant::now() + UNWATCHED_TIME_MAX;
         loop {
+            let due = self.watch.as_ref().and_then(Watch::due).map_or(latest, |due| due.min(latest));
             let now = Instant::now();
-            let due = self.watch.as_ref().map_or(Some(unwatched), Watch::due);
-            if due.is_some_and(|due| due <= now) {
+            if due <= now || matches!(hangup.read_signal(), Ok(Some(_))) {
                 return Ok(());
             }
             // Rounded up, so that it does not wake a fraction too early.
-            let left = due.map(|due| due.saturating_duration_since(now) + Duration::from_millis(1));
-            let timeout = left.map_or(PollTimeout::NONE, |left| left.try_into().unwrap_or(PollTimeout::MAX));
+            let left = due.saturating_duration_since(now) + Duration::from_millis(1);
+            let timeout = left.try_into().unwrap_or(PollTimeout::MAX);
             let watched = self.watch.iter().map(|watch| PollFd::new(watch.polled(), PollFlags::POLLIN));
-            match poll(&mut watched.collect::<Vec<_>>(), timeout) {
+            let told = PollFd::new(hangup.as_fd(), PollFlags::POLLIN);
+            match poll(&mut watched.chain([told]).collect::<Vec<_>>(), timeout) {
                 Ok(_) | Err(Errno::EINTR) => self.look(),
                 Err(errno) => return Err(errno),
             }

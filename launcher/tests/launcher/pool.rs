@@ -1,10 +1,12 @@
 //! Root and system mode: whom the launcher can become, and what it insists on before it serves.
 
 use crate::support::plans::{Home, shell};
-use crate::support::running::{ACCOUNT, Launcher, PERSON, Who, eventually, everyone};
+use crate::support::running::{ACCOUNT, Launcher, PERSON, Who, eventually, eventually_within, everyone};
+use nix::sys::signal::Signal;
 use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 /// The first uid of the default pool, and the first that a server may get.
 const POOL: u32 = 1_879_048_192;
@@ -151,5 +153,51 @@ fn without_the_right_to_choose_uids_it_does_not_serve() {
         let (code, log) = ended(Launcher::start_within(&bare, who, home, &[]));
         assert_eq!(code, Some(77), "{log}");
         assert!(log.contains("id maps: EPERM"), "{log}");
+    }
+}
+
+#[test]
+fn what_the_compiler_printed_is_decoded_by_nobody_who_could_still_leave_the_pool() {
+    for who in with_a_pool().filter(|&who| who == Who::System) {
+        let garbage = || {
+            let home = Home::new(Vec::new());
+            home.compiler("echo no plan at all");
+            home
+        };
+        let (code, log) = ended(Launcher::start(who, garbage()));
+        assert_eq!(code, Some(65), "{log}");
+        assert!(log.contains("only1mcp-compile printed no plan"), "{log}");
+        assert!(log.contains("help: only1mcp-launcher and only1mcp-compile must be of one version"), "{log}");
+        // One that cannot enter the namespace never comes to look at it.
+        let bare = ["setpriv", "--ambient-caps", "-all", "--inh-caps", "-all"];
+        let (code, log) = ended(Launcher::start_within(&bare, who, garbage(), &[]));
+        assert_eq!(code, Some(77), "{log}");
+        assert!(log.contains("id maps: EPERM") && !log.contains("printed no plan"), "{log}");
+    }
+}
+
+#[test]
+fn a_launcher_that_waits_for_a_sound_configuration_reads_again_at_sighup_and_unasked() {
+    for who in with_a_pool().filter(|&who| who == Who::System) {
+        for told in [true, false] {
+            let home = Home::new(vec![shell("any", "exit 0")]);
+            home.compiler("echo 'error: the program is not there yet' >&2; exit 65");
+            let launcher = Launcher::start(who, home);
+            eventually("it waits", || launcher.log().contains("no server is started before this is mended"));
+            launcher.home.compiler(&format!("exec cat {}", launcher.home.path.join("plan").display()));
+            if told {
+                launcher.signal(Signal::SIGHUP);
+            }
+            let again = Duration::from_secs(30);
+            eventually_within(again, "it reads again", || launcher.log().contains("generation 1 of the"));
+            assert_eq!(launcher.proxy().machine.generation, 1);
+        }
+        let home = Home::new(Vec::new());
+        home.compiler("exit 65");
+        let launcher = Launcher::start(who, home);
+        eventually("it waits", || launcher.log().contains("no server is started before this is mended"));
+        launcher.signal(Signal::SIGTERM);
+        let (code, log) = ended(launcher);
+        assert_eq!(code, None, "{log}");
     }
 }

@@ -190,9 +190,14 @@ fn as_account(id: u32, who: Who) -> String {
 
 /// Waits until something holds, at most ten seconds.
 pub fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    eventually_within(Duration::from_secs(10), what, holds);
+}
+
+/// Waits until something holds, at most so long.
+pub fn eventually_within(limit: Duration, what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + limit;
     while !holds() {
-        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
