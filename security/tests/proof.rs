@@ -61,6 +61,15 @@ impl Weakened {
         Self { code: output.status.code(), document: document.unwrap() }
     }
 
+    /// All that a reader must see of an answer that should have been another.
+    fn told(&self) -> String {
+        let attempts = self.document.get("attempts").and_then(Value::as_array).into_iter().flatten();
+        let usual =
+            |attempt: &&Value| attempt.get("remarks").is_some_and(|remarks| remarks == &Value::Array(vec![]));
+        let remarked: Vec<&Value> = attempts.filter(|attempt| !usual(attempt)).collect();
+        format!("{:?}: {:#}", self.document.get("answer"), serde_json::json!(remarked))
+    }
+
     /// The attempts with this verdict.
     fn with(&self, verdict: &str) -> Vec<String> {
         let attempts = self.document.get("attempts").and_then(Value::as_array).unwrap();
@@ -97,7 +106,7 @@ fn a_launcher_without_a_wall_turns_the_verdict_red_with_the_attempts_named() {
     for (lacking, expected) in cases {
         let weakened = Weakened::test(lacking);
         let through = weakened.with("through");
-        assert_eq!(weakened.code, Some(1), "without {lacking}: {:#}", weakened.document);
+        assert_eq!(weakened.code, Some(1), "without {lacking}: {}", weakened.told());
         assert_eq!(weakened.document.get("answer"), Some(&"broken".into()), "without {lacking}");
         for id in expected {
             assert!(through.iter().any(|found| found == id), "without {lacking}: {id} not in {through:?}");
@@ -110,5 +119,24 @@ fn a_launcher_without_a_wall_turns_the_verdict_red_with_the_attempts_named() {
 #[test]
 fn the_same_launcher_with_all_its_walls_holds() {
     let whole = Weakened::test("");
-    assert_eq!((whole.code, whole.with("through")), (Some(0), Vec::new()), "{:#}", whole.document);
+    assert_eq!((whole.code, whole.with("through")), (Some(0), Vec::new()), "{}", whole.told());
+}
+
+#[test]
+fn who_started_the_probe_with_which_signals_ignored_changes_no_answer() {
+    let probe = shipped().join("only1mcp-probe");
+    let scratch = std::env::temp_dir().join(format!("only1mcp-ignored-{}", std::process::id()));
+    fs::create_dir(&scratch).unwrap();
+    let mut command = Person::own().command("/bin/sh");
+    command.args(["-c", "trap '' INT QUIT HUP; exec \"$@\"", "sh"]).arg(probe);
+    command.args(["attempt", "R19", "--target"]).arg(format!("scratch={}", scratch.display()));
+    let output = command.output().unwrap();
+    fs::remove_dir_all(&scratch).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let dumped = report["acts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|act| act["act"].as_str().unwrap().contains("core file when"));
+    assert_eq!(dumped.unwrap()["outcome"], "allowed", "{report}");
 }

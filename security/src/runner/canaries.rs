@@ -36,6 +36,15 @@ pub const LOADERS: [(&str, &str); 5] = [
 ];
 const GRANTED: &str = "granted to be read";
 
+/// Something that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Harm {
+    /// In words.
+    pub what: String,
+    /// The file or directory; nothing for what no policy grants.
+    pub at: Option<PathBuf>,
+}
+
 /// All canaries of one run.
 pub struct Canaries {
     /// The directory of the run.
@@ -268,34 +277,48 @@ impl Canaries {
         UnixStream::connect(self.base.join("socket/canary.sock"))?.read_exact(&mut byte)
     }
 
-    /// What is not as it was.
-    pub fn harm(&mut self) -> Vec<String> {
+    /// What is not as it was, and where: what a policy may grant has a path, what none grants has none.
+    pub fn harm(&mut self) -> Vec<Harm> {
         let mut harm = Vec::new();
+        let mut to_file = |name: &str, what: String| harm.push(Harm { what, at: Some(self.base.join(name)) });
         for (name, content, _) in self.files() {
             if fs::read_to_string(self.base.join(name)).ok().as_deref() != Some(content) {
-                harm.push(format!("the canary {name} was changed"));
+                to_file(name, format!("the canary {name} was changed"));
             }
         }
         match fs::read_dir(self.base.join("granted")).map(Iterator::count) {
             Ok(3) => {}
-            Ok(left) => harm.push(format!("the granted directory has {left} entries instead of 3")),
-            Err(error) => harm.push(format!("the granted directory cannot be read any more: {error}")),
+            Ok(left) => to_file("granted", format!("the granted directory has {left} entries instead of 3")),
+            Err(error) => {
+                to_file("granted", format!("the granted directory cannot be read any more: {error}"))
+            }
         }
-        if self.victim.as_ref().is_some_and(|victim| victim.is_stopped()) {
-            harm.push("the victim was stopped".to_owned());
-        }
-        match self.victim.as_mut().map(|victim| victim.child.try_wait()) {
-            None | Some(Ok(None)) => {}
-            Some(Ok(Some(status))) => harm.push(format!("the victim ended: {status}")),
-            Some(Err(error)) => harm.push(format!("the victim cannot be asked after: {error}")),
-        }
-        harm.extend(self.victim.as_ref().and_then(|victim| stopped(victim.child.id())));
+        harm.extend(self.harm_to_the_victim().map(|what| Harm { what, at: None }));
         harm
     }
 
-    /// Whether `text` holds the secret.
-    pub fn betrayed_by(&self, text: &str) -> bool {
-        text.contains(&self.secret)
+    /// Lets it go on if it was stopped.
+    fn harm_to_the_victim(&mut self) -> Option<String> {
+        let victim = self.victim.as_mut()?;
+        match victim.child.try_wait() {
+            Ok(None) if victim.is_stopped() => {
+                victim.go_on();
+                Some("the victim was stopped".to_owned())
+            }
+            Ok(None) => None,
+            Ok(Some(status)) => Some(format!("the victim ended: {status}")),
+            Err(error) => Some(format!("the victim cannot be asked after: {error}")),
+        }
+    }
+
+    /// The files that hold the secret, if `text` holds it.
+    pub fn betrayed_by(&self, text: &str) -> Vec<PathBuf> {
+        if !text.contains(&self.secret) {
+            return Vec::new();
+        }
+        let files = self.files();
+        let secret = files.iter().filter(|(_, content, _)| *content == self.secret);
+        secret.map(|(name, ..)| self.base.join(name)).collect()
     }
 
     /// Ends the victim, which says whether its memory is as it was.
@@ -338,17 +361,6 @@ impl Drop for Canaries {
         }
         let _ = fs::remove_dir_all(&self.base);
     }
-}
-
-/// Says so if a process was stopped by a signal, and lets it go on.
-fn stopped(process: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    if !stat.rsplit_once(") ")?.1.starts_with('T') {
-        return None;
-    }
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(process).ok()?);
-    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT);
-    Some("the victim was stopped".to_owned())
 }
 
 fn unique(mode: Mode) -> String {

@@ -23,6 +23,15 @@ pub enum Expectation {
     Any,
 }
 
+/// What a policy may let a server do with a path of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// See what is there.
+    Read,
+    /// Change it.
+    Write,
+}
+
 /// The policy as an attempt meets it.
 pub struct Granted<'a> {
     /// The policy.
@@ -67,6 +76,15 @@ impl Granted<'_> {
             _ if PATHS.contains(&aim) => self.shows(path),
             _ => false,
         }
+    }
+
+    /// Whether a path of the host can be read or written inside.
+    #[must_use]
+    pub fn gives(&self, path: &str, access: Access) -> bool {
+        let binds = self.plan.binds.iter().filter(|bind| is_within(path, &bind.source));
+        // The innermost mount decides.
+        let bind = binds.max_by_key(|bind| bind.source.len());
+        bind.is_some_and(|bind| access == Access::Read || bind.writable)
     }
 
     /// Whether a path of the host is visible inside, under the same name.
@@ -148,6 +166,17 @@ mod tests {
         assert_eq!(expectation(&wide, "N01", &["tcp"]), Expectation::Catalogue);
         let elsewhere = plan(&[("/other", "/srv")], false);
         assert_eq!(expectation(&elsewhere, "F01.ssh", &["secret"]), Expectation::Catalogue);
+    }
+
+    #[test]
+    fn the_innermost_grant_says_whether_a_path_may_be_written() {
+        let mut plan = plan(&[("/srv/a", "/srv/a"), ("/srv/a/b", "/inside")], false);
+        plan.binds.iter_mut().for_each(|bind| bind.writable = bind.source == "/srv/a");
+        let targets = Targets::default();
+        let granted = Granted { plan: &plan, targets: &targets, aims: [&[], &[]] };
+        assert!(granted.gives("/srv/a/x", Access::Write) && granted.gives("/srv/a/b/x", Access::Read));
+        assert!(!granted.gives("/srv/a/b/x", Access::Write), "a read-only mount lies over it");
+        assert!(!granted.gives("/srv/ab", Access::Read) && !granted.gives("/srv", Access::Read));
     }
 
     #[test]

@@ -108,8 +108,8 @@ impl Supervisor {
             Self::Systemd => end_services()?,
         };
         std::thread::sleep(Duration::from_millis(100));
-        let left =
-            ours.iter().filter(|&&pid| is_left_over(pid)).map(|pid| format!("process {pid} was left over"));
+        let left = ours.iter().filter(|process| process.is_left_over());
+        let left = left.map(|process| format!("process {} was left over", process.pid));
         Ok(left.chain(ended.map(|wrong| format!("{wrong}\n{}", self.log()))).collect())
     }
 }
@@ -172,38 +172,70 @@ fn text(bytes: &[u8]) -> String {
 
 /// The first of a process's children whose command line holds `word`.
 fn child_named(supervisor: u32, word: &str) -> Result<Option<u32>, Fault> {
-    let children = parents()?.into_iter().filter(|(_, parent)| *parent == supervisor);
+    let children = processes()?.into_iter().filter(|process| process.parent == supervisor);
     let named = |pid: &u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|&byte| byte == 0).take(2).any(|part| part.ends_with(word.as_bytes()))
     };
-    Ok(children.map(|(pid, _)| pid).find(named))
+    Ok(children.map(|process| process.pid).find(named))
 }
 
-/// Whether a process still runs after its daemon; if so, it is ended now.
-fn is_left_over(process: u32) -> bool {
-    let pid = i32::try_from(process).map(Pid::from_raw);
-    pid.is_ok_and(|pid| kill(pid, Signal::SIGKILL).is_ok())
+/// A process, told from a later one with the same number by when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Process {
+    pid: u32,
+    parent: u32,
+    /// In the kernel's ticks since it booted.
+    began: u64,
 }
 
-fn descendants(root: u32) -> Result<Vec<u32>, Fault> {
-    let parents = parents()?;
-    let mut found = vec![root];
+impl Process {
+    fn of(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the name come the state, the parent, and the beginning as field 22.
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(1);
+        let parent = fields.next()?.parse().ok()?;
+        Some(Self { pid, parent, began: fields.nth(17)?.parse().ok()? })
+    }
+
+    /// Whether it still runs after its daemon; if so, it is ended now.
+    fn is_left_over(&self) -> bool {
+        let runs = Self::of(self.pid).is_some_and(|now| now.began == self.began);
+        let pid = i32::try_from(self.pid).map(Pid::from_raw);
+        runs && pid.is_ok_and(|pid| kill(pid, Signal::SIGKILL).is_ok())
+    }
+}
+
+fn descendants(root: u32) -> Result<Vec<Process>, Fault> {
+    let all = processes()?;
+    let mut found: Vec<Process> = all.iter().filter(|process| process.parent == root).copied().collect();
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
-        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        found.extend(all.iter().filter(|process| process.parent == parent.pid));
         next += 1;
     }
-    Ok(found.split_off(1))
+    Ok(found)
 }
 
-/// Every process with its parent.
-fn parents() -> Result<Vec<(u32, u32)>, Fault> {
+fn processes() -> Result<Vec<Process>, Fault> {
     let entries = fs::read_dir("/proc").doing(|| "list /proc".to_owned())?;
-    let parent = |entry: fs::DirEntry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        Some((pid, stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?))
-    };
-    Ok(entries.filter_map(|entry| parent(entry.ok()?)).collect())
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Ok(pids.filter_map(Process::of).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_another_process_has_now_is_not_left_over() {
+        let mut sleeping = Person::own().command("/bin/sleep").arg("60").spawn().unwrap();
+        let own = descendants(std::process::id()).unwrap();
+        let process = own.into_iter().find(|process| process.pid == sleeping.id()).unwrap();
+        let before = Process { began: process.began - 1, ..process };
+        assert!(!before.is_left_over() && sleeping.try_wait().unwrap().is_none());
+        assert!(process.is_left_over());
+        sleeping.wait().unwrap();
+        assert!(!process.is_left_over());
+    }
 }

@@ -1,5 +1,7 @@
 //! One server on trial: every attempt as control outside, attack inside, twin inside, then the canaries.
 
+use std::path::Path;
+
 use only1mcp_policy::path::is_within;
 use only1mcp_wire::plan::ServerPlan;
 use serde_json::{Value, json};
@@ -7,13 +9,16 @@ use serde_json::{Value, json};
 use super::canaries::Canaries;
 use super::control;
 use super::fault::Fault;
-use super::granted::{Expectation, Granted};
+use super::granted::{Access, Expectation, Granted};
 use super::machine::{Person, Programs};
 use super::surroundings::Mover;
 use super::verdict::{Evidence, Verdict};
 use crate::catalogue::{Attempt, Mode};
 use crate::probe::outcome::Outcome;
 use crate::probe::{Act, Report, Targets};
+
+/// How often an attempt is made again that seems to have reached a listening canary.
+const LOOKS_AGAIN: usize = 2;
 
 /// What must be known of a sandbox to try it.
 pub struct Subject {
@@ -138,14 +143,20 @@ impl<'a> Trial<'a> {
     ) -> Result<String, Fault> {
         let before = self.canaries.touches()?;
         let answers = self.attacked_once(attempt, aims, evidence)?;
-        if self.canaries.touches()? != before {
-            // Anybody on the machine may knock at a canary by chance; what reaches it does so again.
+        if self.canaries.touches()? == before {
+            return Ok(answers);
+        }
+        // Anybody on the machine may knock at a canary by chance; what reaches it does so again.
+        for _ in 0..LOOKS_AGAIN {
             let before = self.canaries.touches()?;
             self.attacked_once(attempt, aims, evidence)?;
             if self.canaries.touches()? != before {
                 evidence.harm("a listening canary was reached");
+                return Ok(answers);
             }
         }
+        evidence
+            .unproven(["a listening canary was reached once and not again: by whom is not known".to_owned()]);
         Ok(answers)
     }
 
@@ -164,8 +175,19 @@ impl<'a> Trial<'a> {
                 "failed".to_owned()
             }
         };
-        self.canaries.harm().iter().for_each(|harm| evidence.harm(harm));
+        for harm in self.canaries.harm() {
+            // Where the policy lets it write there, it is the policy's doing.
+            if !harm.at.is_some_and(|path| self.may(&path, Access::Write)) {
+                evidence.harm(&harm.what);
+            }
+        }
         Ok(answers)
+    }
+
+    /// Whether the policy itself gives the server this access to a path of the host.
+    fn may(&self, path: &Path, access: Access) -> bool {
+        let granted = Granted { plan: &self.subject.plan, targets: &self.subject.targets, aims: [&[], &[]] };
+        path.to_str().is_some_and(|path| granted.gives(path, access))
     }
 
     /// Does the legitimate neighbour inside; what is wrong with it comes back.
@@ -218,7 +240,8 @@ impl<'a> Trial<'a> {
         if report.acts.is_empty() {
             evidence.unproven(["inside: no act at all".to_owned()]);
         }
-        if self.canaries.betrayed_by(&report.detail) {
+        let held_by = self.canaries.betrayed_by(&report.detail);
+        if !held_by.is_empty() && !held_by.iter().any(|path| self.may(path, Access::Read)) {
             evidence.harm("the secret was read");
         }
         answers.join(" ")

@@ -75,12 +75,9 @@ impl Evidence {
         self.untried.extend(why);
     }
 
-    /// Something outside was touched.
+    /// Something outside was touched that no policy grants.
     pub fn harm(&mut self, what: &str) {
-        // Where the policy grants the way to it, it is the policy's doing.
-        if self.granted.is_empty() {
-            self.through.push(what.to_owned());
-        }
+        self.through.push(what.to_owned());
         self.failures.push(format!("inside: {what}"));
     }
 
@@ -208,7 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn harm_to_what_was_not_granted_is_an_escape() {
+    fn harm_is_an_escape_whatever_else_was_granted() {
         assert_eq!(weighed(Err(Errno::ENOENT), "ENOENT", |evidence| evidence.harm("gone")), Verdict::Through);
+        let verdict = weighed(Ok(0), "allowed", |evidence| {
+            evidence.granted("open");
+            evidence.harm("the victim was stopped");
+        });
+        assert_eq!(verdict, Verdict::Through);
     }
 }
