@@ -35,8 +35,17 @@ impl Level {
 /// Writes one line. A log nobody reads must not end the launcher.
 pub fn line(level: Level, text: impl Display) {
     // One write, so that lines of the launcher and of others do not mix.
-    let line = format!("launcher: {}: {text}\n", level.word());
+    let line = format!("launcher: {}: {}\n", level.word(), printable(&text.to_string()));
     let _: std::io::Result<()> = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// A path may hold what steers a terminal or forges another line.
+fn printable(text: &str) -> String {
+    let shown = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Writes one line that the proxy can cause as often as it likes; after many in a short time it is left out.
@@ -70,4 +79,17 @@ pub fn info(text: impl Display) {
 /// What a person can do about the line before.
 pub fn help(text: impl Display) {
     line(Level::Info, format_args!("help: {text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_makes_a_second_line_or_steers_a_terminal() {
+        assert_eq!(
+            printable("/a\nlauncher: info: b\u{1b}[2Jé\u{85}"),
+            "/a\\nlauncher: info: b\\u{1b}[2Jé\\u{85}"
+        );
+    }
 }

@@ -7,6 +7,12 @@ use crate::limits::LINKS_MAX;
 #[must_use]
 pub fn form_error(path: &str) -> Option<(&'static str, String)> {
     let normal = normalise(path);
+    if path.contains(char::is_control) {
+        return Some((
+            "holds a control character, such as a line end",
+            "rename what it names: such a path cannot be shown or logged as it is".into(),
+        ));
+    }
     if path.starts_with("~") {
         return Some(("begins with ~, which only a shell knows", "write the home directory out".into()));
     }
@@ -205,9 +211,10 @@ mod tests {
 
     #[test]
     fn y07_only_plain_absolute_paths_have_the_right_form() {
-        for bad in
-            ["a", "./a", "~/a", "~", "$HOME/a", "/a/../b", "/a/*", "/a/", "/a//b", "/a/./b", "", "/a/b?"]
-        {
+        for bad in [
+            "a", "./a", "~/a", "~", "$HOME/a", "/a/../b", "/a/*", "/a/", "/a//b", "/a/./b", "", "/a/b?",
+            "/a\nb", "/a\u{1b}",
+        ] {
             assert!(form_error(bad).is_some(), "{bad}");
         }
         for good in ["/", "/a", "/srv/my data/x.y"] {

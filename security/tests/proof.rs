@@ -1,16 +1,20 @@
 //! `policy test` must be able to say no: under launchers that lack a wall it names what got through.
 //!
 //! The programs stand beside the probe, or in `ONLY1MCP_BIN_DIR`; the launcher is built with the feature `weakened`.
-#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends by panicking")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use only1mcp_escape::catalogue::Mode;
+use only1mcp_escape::catalogue::{self, Mode};
+use only1mcp_escape::probe::Targets;
 use only1mcp_escape::runner::canaries::Canaries;
 use only1mcp_escape::runner::machine::{Person, Programs};
+use only1mcp_escape::runner::trial::{Attack, Subject, Trial};
+use only1mcp_wire::ServerName;
+use only1mcp_wire::plan::{Limits, Requires, ServerPlan, SpawnLimits};
 use serde_json::Value;
 
 /// Where each run has its own directory: all uids reach it.
@@ -139,4 +143,69 @@ fn who_started_the_probe_with_which_signals_ignored_changes_no_answer() {
         .iter()
         .find(|act| act["act"].as_str().unwrap().contains("core file when"));
     assert_eq!(dumped.unwrap()["outcome"], "allowed", "{report}");
+}
+
+/// A server without any grant.
+fn bare_plan() -> ServerPlan {
+    let limits = Limits {
+        memory_bytes: 0,
+        processes: 0,
+        cpu_percent: 0,
+        open_files: 0,
+        file_bytes: 0,
+        io_read_bytes: None,
+        io_write_bytes: None,
+    };
+    ServerPlan {
+        name: ServerName::new("x").unwrap(),
+        digest: [0; 32],
+        program: String::new(),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        working_directory: String::new(),
+        binds: Vec::new(),
+        links: Vec::new(),
+        files: Vec::new(),
+        scratch: Vec::new(),
+        state_executable: false,
+        rules: Vec::new(),
+        system_calls: Vec::new(),
+        jit: false,
+        limits,
+        requires: Requires { cgroup: false, landlock_abi: 0 },
+        spawn: SpawnLimits { instances: 0, burst: 0, per_minute: 0 },
+    }
+}
+
+/// What is made of a server that answers as it must and knocks at a canary the first `knocks` times.
+fn tried_by_one_that_knocks(knocks: usize) -> Attack {
+    let person = Person::ordinary().unwrap();
+    let programs = Programs::of(shipped());
+    let mut canaries = Canaries::new(Path::new(BASE), Mode::User, &person, &programs).unwrap();
+    let mut asked = 0;
+    let mut call = |_: &str, arguments: &Value| {
+        asked += 1;
+        if asked <= knocks {
+            drop(std::net::TcpStream::connect(arguments["targets"]["tcp"].as_str().unwrap()).unwrap());
+        }
+        let act = serde_json::json!({"act": "read", "outcome": "denied", "errno": "ENOENT", "signal": null, "detail": ""});
+        Ok(
+            serde_json::json!({"id": "F01.ssh", "outcome": "denied", "errno": "ENOENT", "signal": null, "detail": "",
+            "acts": [act], "aims": []}),
+        )
+    };
+    let subject =
+        Subject { mode: Mode::User, person, plan: bare_plan(), landlock_abi: 7, targets: Targets::default() };
+    let mut trial = Trial::of(subject, &mut canaries, &mut call, &programs).unwrap();
+    trial.attack(catalogue::find("F01.ssh").unwrap()).unwrap()
+}
+
+#[test]
+fn who_reaches_a_canary_once_leaves_a_doubt_and_who_does_so_again_has_escaped() {
+    let quiet = tried_by_one_that_knocks(0);
+    assert!(quiet.open.is_empty() && quiet.untried.is_empty(), "{quiet:?}");
+    let once = tried_by_one_that_knocks(1);
+    assert!(once.open.is_empty() && once.untried[0].contains("once and not again"), "{once:?}");
+    let again = tried_by_one_that_knocks(2);
+    assert_eq!(again.open, ["a listening canary was reached"], "{again:?}");
 }

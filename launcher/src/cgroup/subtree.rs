@@ -4,6 +4,7 @@ use super::counters::keyed;
 use super::{CONTROLLERS, Cgroups, Control, IO_CONTROLLER, read, write};
 use crate::limits::{STALE_LOOK, STALE_TIME_MAX};
 use crate::weakened::{Weakness, lacks};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -113,9 +114,16 @@ fn remove_stale(base: &Path) {
 /// A launcher always is in its own place, and two signs of it must be missing: it may be about to move there,
 /// and one of another pid namespace (a container's) has a number that means nothing here.
 fn is_stale(subtree: &Path, pid: u32, proc: &Path) -> bool {
-    let name = read(&proc.join(pid.to_string()).join("comm")).unwrap_or_default();
-    let inside = read(&subtree.join(SUPERVISOR).join("cgroup.procs")).unwrap_or_default();
-    name.trim_end() != COMMAND && inside.trim().is_empty()
+    // What cannot be looked at is not known to be gone; only what is not there is.
+    let look = |path: PathBuf| match read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(String::new()),
+        other => other.ok(),
+    };
+    // Our own number there is an earlier process's: we have not made ours yet.
+    let runs = |name: &str| pid != std::process::id() && name.trim_end() == COMMAND;
+    let name = look(proc.join(pid.to_string()).join("comm"));
+    let inside = look(subtree.join(SUPERVISOR).join("cgroup.procs"));
+    name.is_some_and(|name| !runs(&name)) && inside.is_some_and(|inside| inside.trim().is_empty())
 }
 
 /// Gives what was killed a moment to be gone.
@@ -182,6 +190,15 @@ mod tests {
         assert!(!stale("", "only1mcp-launch\n"), "it is about to move there");
         assert!(!stale("0\n", "cat\n"), "it runs in a pid namespace we do not see into");
         assert!(stale("", "cat\n"), "its number went to another");
+        let own = std::process::id();
+        std::fs::create_dir_all(proc.join(own.to_string())).unwrap();
+        std::fs::write(proc.join(own.to_string()).join("comm"), "only1mcp-launch\n").unwrap();
+        assert!(is_stale(&subtree, own, &proc), "an earlier launcher had our number");
+        std::fs::remove_file(&procs).unwrap();
+        std::fs::create_dir(&procs).unwrap();
+        assert!(!is_stale(&subtree, 7, &proc), "whether it runs cannot be read");
+        std::fs::remove_dir(&procs).unwrap();
+        assert!(is_stale(&subtree, 7, &proc), "it never moved there");
         std::fs::remove_dir_all(top).unwrap();
     }
 

@@ -1,6 +1,8 @@
 //! `io.max`: how fast one server may read and write the disks behind its files.
 
 use super::disks::{BLOCK_DEVICES, disk_of};
+use super::read;
+use nix::sys::stat::makedev;
 use only1mcp_wire::plan::{Bind, BindKind, Limits};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,29 +21,68 @@ pub enum Throttle {
 /// A line for every disk behind what the server may read or write. One place without a disk would be a way
 /// around the limit, so that there is none then.
 pub fn throttle<'a>(limits: &Limits, places: impl Iterator<Item = &'a Bind>) -> Throttle {
-    throttle_at(Path::new(BLOCK_DEVICES), limits, places)
+    if !limits.ask_for_io() {
+        return Throttle::Unasked;
+    }
+    match read(Path::new("/proc/self/mountinfo")) {
+        Ok(mounts) => throttle_at(Path::new(BLOCK_DEVICES), &mounts, limits, places),
+        Err(error) => Throttle::Impossible(format!("the mounts cannot be read: {error}")),
+    }
 }
 
 fn throttle_at<'a>(
     block_devices: &Path,
+    mountinfo: &str,
     limits: &Limits,
     places: impl Iterator<Item = &'a Bind>,
 ) -> Throttle {
-    if !limits.ask_for_io() {
-        return Throttle::Unasked;
-    }
+    let mounts = Mount::all(mountinfo);
     let mut disks = BTreeSet::new();
     for place in places.filter(|place| place.kind != BindKind::Device) {
-        match disk_of(block_devices, place.device) {
-            Some(disk) => drop(disks.insert(disk)),
-            // A place that is only read is no way around a limit of writing.
-            None if !place.writable && limits.io_read_bytes.is_none() => {}
-            None => {
-                return Throttle::Impossible(format!("{} is on a file system without a disk", place.source));
+        // What is mounted below a granted directory is granted with it.
+        let below = mounts.iter().filter(|mount| mount.is_below(&place.source));
+        let own = [(place.source.as_str(), place.device)];
+        for (path, device) in own.into_iter().chain(below.map(|mount| (mount.path.as_str(), mount.device))) {
+            match disk_of(block_devices, device) {
+                Some(disk) => drop(disks.insert(disk)),
+                // A place that is only read is no way around a limit of writing.
+                None if !place.writable && limits.io_read_bytes.is_none() => {}
+                None => return Throttle::Impossible(format!("{path} is on a file system without a disk")),
             }
         }
     }
     Throttle::Lines(disks.iter().map(|disk| line(disk, limits)).collect())
+}
+
+/// A file system and where it is mounted.
+#[derive(Debug)]
+struct Mount {
+    path: String,
+    device: u64,
+}
+
+impl Mount {
+    /// All of `/proc/self/mountinfo`. A line of another form is none.
+    fn all(mountinfo: &str) -> Vec<Self> {
+        let mount = |line: &str| {
+            let mut fields = line.split(' ').skip(2);
+            let (major, minor) = fields.next()?.split_once(':')?;
+            let device = makedev(major.parse().ok()?, minor.parse().ok()?);
+            Some(Self { path: unescaped(fields.nth(1)?), device })
+        };
+        mountinfo.lines().filter_map(mount).collect()
+    }
+
+    fn is_below(&self, directory: &str) -> bool {
+        let rest = self.path.strip_prefix(directory.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+    }
+}
+
+/// A path of mountinfo: blanks, line ends and backslashes stand there in octal.
+fn unescaped(path: &str) -> String {
+    let octal = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    octal.into_iter().fold(path.to_owned(), |path, (code, letter)| path.replace(code, letter))
 }
 
 fn line(disk: &str, limits: &Limits) -> String {
@@ -53,7 +94,6 @@ fn line(disk: &str, limits: &Limits) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::stat::makedev;
     use std::path::PathBuf;
 
     fn limits(io_read_bytes: Option<u64>, io_write_bytes: Option<u64>) -> Limits {
@@ -89,9 +129,13 @@ mod tests {
         block
     }
 
+    const MOUNTS: &str = "20 1 8:0 / / rw - ext4 /dev/sda rw\n\
+        21 20 8:16 / /data/my\\040disk rw,relatime shared:1 - ext4 /dev/sdb rw\n\
+        22 20 0:40 / /memory/inner rw - tmpfs tmpfs rw\n";
+
     fn try_with(name: &str, limits: &Limits, places: &[Bind]) -> Throttle {
         let block = fake(name);
-        let throttle = throttle_at(&block, limits, places.iter());
+        let throttle = throttle_at(&block, MOUNTS, limits, places.iter());
         std::fs::remove_dir_all(block).unwrap();
         throttle
     }
@@ -104,7 +148,20 @@ mod tests {
         assert_eq!(both, Throttle::Lines(vec!["8:0 rbps=5 wbps=7".into(), "8:16 rbps=5 wbps=7".into()]));
         let one = try_with("one", &limits(None, Some(7)), &places);
         assert_eq!(one, Throttle::Lines(vec!["8:0 wbps=7".into(), "8:16 wbps=7".into()]));
-        assert_eq!(try_with("none", &limits(None, None), &places), Throttle::Unasked);
+        assert_eq!(throttle(&limits(None, None), places.iter()), Throttle::Unasked);
+    }
+
+    #[test]
+    fn what_is_mounted_below_a_place_is_slowed_down_with_it() {
+        let at = |path: &str| [place(path, makedev(8, 0), true)];
+        let only_write = limits(None, Some(7));
+        let disks =
+            |disks: &[&str]| Throttle::Lines(disks.iter().map(|disk| format!("{disk} wbps=7")).collect());
+        assert_eq!(try_with("below", &only_write, &at("/data")), disks(&["8:0", "8:16"]));
+        assert_eq!(try_with("beside", &only_write, &at("/data/my")), disks(&["8:0"]));
+        assert_eq!(try_with("itself", &only_write, &at("/data/my disk")), disks(&["8:0"]));
+        let impossible = Throttle::Impossible("/memory/inner is on a file system without a disk".into());
+        assert_eq!(try_with("memory", &only_write, &at("/memory")), impossible);
     }
 
     #[test]

@@ -182,8 +182,10 @@ fn y07_paths_must_be_absolute_plain_real_and_there() {
         ("/alias/in", "help: write /data/in"),
         ("/dev/null", "belongs to the kernel"),
         ("/data/file/x", "is not a directory"),
+        ("/data/\\nin", "control character"),
     ] {
-        let policy = format!("extends: node\nfilesystem: {{read: ['{path}']}}\n");
+        // In double quotes, so that a line end can be written.
+        let policy = format!("extends: node\nfilesystem: {{read: [\"{path}\"]}}\n");
         let run = run_on(&tree, "servers: [{id: a, command: node, policy: p}]\n", &[("p", &policy)]);
         let text = said(&run);
         assert!(text.contains("policies/p.yaml:2:21") && text.contains(why), "{path}: {text}");

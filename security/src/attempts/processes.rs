@@ -256,6 +256,7 @@ pub const ATTEMPTS: &[Attempt] = &[
         root: NOT_THERE,
         control: Control::Root,
         root_control: Control::Root,
+        alone: &[("read /proc/PROXY/root", "the proxy's own root is empty")],
         twin: "read its own /proc/self/status",
         reference: "tokens of clients in memory",
         run: |targets| secrets_in_proc(targets, "proxy"),

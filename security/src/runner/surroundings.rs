@@ -168,3 +168,23 @@ impl Drop for Mover {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn litter_is_never_written_through_a_link_that_somebody_planted() {
+        let name = format!("only1mcp-litter-{}", std::process::id());
+        let target = std::env::temp_dir().join(format!("{name}-target"));
+        fs::write(&target, "precious").unwrap();
+        let link = Path::new(SHARED[0]).join(&name);
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let left = Litter::leave(&name, "litter");
+        let content = fs::read_to_string(&target).unwrap();
+        fs::remove_file(&link).unwrap();
+        fs::remove_file(&target).unwrap();
+        assert!(left.is_err());
+        assert_eq!(content, "precious");
+    }
+}
