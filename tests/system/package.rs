@@ -31,6 +31,31 @@ fn an_upgrade_over_a_running_service_serves_again() {
     assert_eq!(machine::cgroups().iter().filter(|path| path.ends_with("supervisor")).count(), 1);
 }
 
+#[test]
+fn a_pool_that_is_somebody_elses_or_not_the_units_is_refused_with_the_mend() {
+    service::ready();
+    let configure = || outcome("/var/lib/dpkg/info/only1mcp.postinst configure");
+    assert_eq!(configure().code, 0, "twin");
+    let own = fs::read_to_string("/etc/subuid").unwrap();
+    let moved = own.replace("only1mcp-launcher:1879048192:", "only1mcp-launcher:1779048192:");
+    let shared = format!("{own}mallory:1879048300:10\n");
+    for (text, why) in [
+        (&moved, "gives only1mcp-launcher only1mcp-launcher:1779048192:65536, and the launcher's pool is 1879048192:65536"),
+        (&shared, "/etc/subuid promises numbers of the pool 1879048192-1879113727 to others: mallory:1879048300:10"),
+    ] {
+        fs::write("/etc/subuid", text).unwrap();
+        let refused = configure();
+        fs::write("/etc/subuid", &own).unwrap();
+        assert!(refused.code == 1 && refused.stderr.contains(why), "{refused:?}");
+        assert!(refused.stderr.contains("help: give only1mcp-launcher a free range"), "{refused:?}");
+    }
+    said("useradd --no-create-home --uid 1879048400 only1mcp-vm-stranger");
+    let refused = configure();
+    said("userdel only1mcp-vm-stranger");
+    assert!(refused.code == 1 && refused.stderr.contains("the number of only1mcp-vm-stranger"), "{refused:?}");
+    assert_eq!(configure().code, 0);
+}
+
 /// Runs in a call of its own, after everything else: see `tests/system/guest`.
 #[test]
 fn removal_ends_everything_and_a_purge_leaves_nothing() {

@@ -116,7 +116,9 @@ fn only_the_proxys_account_and_root_can_speak_to_the_launcher() {
         let mut command = std::process::Command::new(words[0]);
         harness::run::run(command.args(&words[1..]))
     };
-    assert_eq!(connect("only1mcp").code, 0, "twin");
+    for account in ["only1mcp", "root"] {
+        assert_eq!(connect(account).code, 0, "{account}");
+    }
     for account in ["only1mcp-launcher", "only1mcp-test", "65534", "1879048208"] {
         let refused = connect(account);
         assert!(refused.stderr.contains("PermissionError: [Errno 13]"), "{account}: {refused:?}");
