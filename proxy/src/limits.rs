@@ -20,6 +20,10 @@ pub const QUOTED_BYTES_MAX: usize = 200;
 pub const REASON_BYTES_MAX: usize = 2000;
 /// Requests one server may have in its hands.
 pub const PENDING_MAX: usize = 4096;
+/// Bytes of the answers of one process that are kept.
+pub const CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest an answer is kept, whatever its server allows.
+pub const CACHE_TIME_MAX: Duration = Duration::from_secs(3600);
 /// Requests of one process to its clients that may be unanswered.
 pub const SERVER_REQUESTS_MAX: usize = 64;
 /// Requests of a server that may wait for one call of a client to look at them.

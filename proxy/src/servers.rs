@@ -2,9 +2,10 @@
 //!
 //! Reading order: [`spawn`] (the seam to whoever starts them), [`launcher`] (who does), [`server`] (one
 //! server, started again and again), [`era`] (the first words), [`connection`] (one process), [`reader`],
-//! [`outbox`], [`pending`], [`server_request`], [`backlog`], [`stderr`] (its parts).
+//! [`outbox`], [`pending`], [`server_request`], [`cache`], [`backlog`], [`stderr`] (its parts).
 
 pub mod backlog;
+pub mod cache;
 pub mod connection;
 pub mod era;
 pub mod launcher;

@@ -1,7 +1,7 @@
 //! One request of a client on its way through the core, and how it is answered.
 
 use crate::core::{Core, parked, rounds};
-use crate::exchange::{Answer, Caller, Era};
+use crate::exchange::{Answer, Caller, Era, Principal};
 use crate::mcp::envelope::{Envelope, EnvelopeError};
 use crate::mcp::error::{RpcError, error_response, result_response};
 use crate::mcp::level::Level;
@@ -128,8 +128,15 @@ impl<'a> Asking<'a> {
         params: Option<&str>,
         log_level: Option<Level>,
     ) -> Result<Answered, RpcError> {
-        let side = ClientSide { notifications: self.stream.clone(), requests: None };
+        let side =
+            ClientSide { notifications: self.stream.clone(), requests: None, principal: self.kept_for() };
         server.ask(&self.asked(params, log_level), &side).await
+    }
+
+    /// Who gets answers that may be kept.
+    #[must_use]
+    pub fn kept_for(&self) -> Option<Principal> {
+        self.method.is_cacheable().then(|| self.caller.principal.clone())
     }
 
     /// Passes on what was heard of a server, a result changed by `edit`.

@@ -45,7 +45,7 @@ impl Call {
     pub fn of_modern_client(server: Arc<Server>, method: String, params: Option<String>) -> Self {
         let (sender, notifications) = mpsc::channel(STREAM_MESSAGES_MAX);
         let (requests_sender, requests) = mpsc::channel(SERVER_REQUESTS_QUEUE);
-        let side = ClientSide { notifications: sender, requests: Some(requests_sender) };
+        let side = ClientSide { notifications: sender, requests: Some(requests_sender), principal: None };
         let answer = Box::pin(async move {
             let params = params.as_deref();
             let asked =

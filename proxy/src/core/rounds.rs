@@ -60,7 +60,11 @@ async fn once(
     level: Option<Level>,
 ) -> Result<Answered, RpcError> {
     let (sender, mut requests) = mpsc::channel(SERVER_REQUESTS_QUEUE);
-    let side = ClientSide { notifications: asking.stream.clone(), requests: Some(sender) };
+    let side = ClientSide {
+        notifications: asking.stream.clone(),
+        requests: Some(sender),
+        principal: asking.kept_for(),
+    };
     let asked = asking.asked(params, level);
     let mut answer = std::pin::pin!(server.ask(&asked, &side));
     let mut put = JoinSet::new();

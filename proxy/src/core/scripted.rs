@@ -198,6 +198,10 @@ impl Fixture {
                 wire.notify("notifications/tools/list_changed", &json!({})).await;
                 text("announced".into())
             }
+            "touch" => {
+                wire.notify("notifications/resources/updated", &json!({"uri": "test://static"})).await;
+                text("touched".into())
+            }
             "log" => {
                 for level in ["debug", "error"] {
                     wire.notify("notifications/message", &json!({"level": level, "data": "x"})).await;

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod asking_back;
+mod caching;
 mod cells;
 mod failure;
 mod misbehaviour;

@@ -6,6 +6,7 @@ use crate::exchange::List;
 use crate::limits::{LAST_ANSWERS_WAIT, REQUEST_TIME_MAX, STOP_GRACE};
 use crate::mcp::request::message;
 use crate::servers::backlog::Backlog;
+use crate::servers::cache::Cache;
 use crate::servers::outbox::{Outbox, OutboxError};
 use crate::servers::pending::{Entry, Pending, Reply, Stream};
 use crate::servers::reader;
@@ -41,6 +42,7 @@ pub struct Connection {
     pub(super) counters: Counters,
     pub(super) notices: Arc<dyn Notices>,
     pub(super) backlog: Backlog,
+    pub(super) cache: Cache,
     stderr: StderrTail,
     leash: Box<dyn Leash>,
     /// How the process ended, once that is known: `Some(None)` if the launcher went away without a word.
@@ -122,6 +124,7 @@ impl Connection {
             counters: Counters::default(),
             notices,
             backlog: Backlog::default(),
+            cache: Cache::default(),
             stderr: StderrTail::default(),
             leash,
             exit: told,

@@ -2,11 +2,13 @@
 
 use crate::limits::PENDING_MAX;
 use crate::mcp::level::Level;
+use crate::mcp::object::{Keys, Object};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -92,6 +94,22 @@ impl Reply {
     #[must_use]
     pub fn kind(&self) -> ReplyKind {
         self.kind
+    }
+
+    /// The same result with less time left to be kept, as whole milliseconds.
+    #[must_use]
+    pub fn with_time_to_live(self, left: Duration) -> Self {
+        let Ok(object) = Object::parse(self.body(), Keys::Exact) else { return self };
+        let mut edit = object.edit();
+        edit.set("ttlMs", left.as_millis().to_string());
+        let line = Bytes::from(edit.finish().into_owned());
+        Self { body: 0..line.len(), line, kind: self.kind }
+    }
+
+    /// How much memory it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.line.len()
     }
 
     /// The result or error object, raw.

@@ -128,18 +128,24 @@ fn take_notification(connection: &Connection, method: &str, params: Option<&str>
     match method {
         "notifications/progress" => progress(connection, params),
         "notifications/message" => log_line(connection, method, params.unwrap_or("{}")),
-        "notifications/tools/list_changed" => connection.notices.list_changed(List::Tools),
-        "notifications/prompts/list_changed" => connection.notices.list_changed(List::Prompts),
-        "notifications/resources/list_changed" => connection.notices.list_changed(List::Resources),
+        "notifications/tools/list_changed" => list_changed(connection, List::Tools),
+        "notifications/prompts/list_changed" => list_changed(connection, List::Prompts),
+        "notifications/resources/list_changed" => list_changed(connection, List::Resources),
         "notifications/cancelled" => withdraw(connection, params),
         "notifications/resources/updated" => {
             let object = params.and_then(|params| Object::parse(params, Keys::Exact).ok());
             if let Some(uri) = object.and_then(|object| object.get_text("uri")) {
+                connection.cache.resource_updated(&uri);
                 connection.notices.resource_updated(&uri);
             }
         }
         _ => unknown(connection, method, params),
     }
+}
+
+fn list_changed(connection: &Connection, list: List) {
+    connection.cache.list_changed(list);
+    connection.notices.list_changed(list);
 }
 
 /// An extension's, or one newer than we are: to the one client it can be meant for.

@@ -2,18 +2,51 @@
 
 use super::life::limit_reached;
 use super::{Answered, Ready, Server, State};
+use crate::exchange::{Era, Principal};
 use crate::limits::END_REPORT_WAIT;
 use crate::mcp::error::{INTERNAL_ERROR, OUTCOME_UNKNOWN, OVERLOADED, RpcError, TIMED_OUT};
 use crate::mcp::method::Method;
 use crate::mcp::request::Asked;
+use crate::servers::cache::{Cache, Key};
 use crate::servers::connection::{Call, CallFailure, Connection, OnDrop};
-use crate::servers::pending::Stream;
+use crate::servers::era::Facts;
+use crate::servers::pending::{Reply, Stream};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout_at};
+
+/// A request whose answer its server may allow to be kept.
+struct Keeping<'a> {
+    cache: &'a Cache,
+    key: Key,
+    principal: &'a Principal,
+}
+
+impl<'a> Keeping<'a> {
+    fn of(
+        client: &'a ClientSide,
+        asked: &Asked<'_>,
+        connection: &'a Connection,
+        facts: &Facts,
+    ) -> Option<Self> {
+        // A legacy server never says that anything may be kept.
+        let principal = client.principal.as_ref().filter(|_| facts.era == Era::Modern)?;
+        let cache = &connection.cache;
+        Some(Self { cache, key: cache.key(asked.method, asked.params, asked.capabilities)?, principal })
+    }
+
+    fn find(&self) -> Option<Reply> {
+        let (reply, left) = self.cache.find(&self.key, self.principal)?;
+        Some(reply.with_time_to_live(left))
+    }
+
+    fn keep(self, reply: &Reply) {
+        self.cache.keep(self.key, self.principal, reply);
+    }
+}
 
 /// Where a call goes on with its client before it is answered.
 #[derive(Clone, Debug)]
@@ -22,6 +55,8 @@ pub struct ClientSide {
     pub notifications: mpsc::Sender<Bytes>,
     /// Requests of the server; nothing for a call that no server asks back about.
     pub requests: Option<mpsc::Sender<ServerRequest>>,
+    /// Who asks, for answers that may be kept; nothing if none may be.
+    pub principal: Option<Principal>,
 }
 
 impl Server {
@@ -53,6 +88,10 @@ impl Server {
         let mut repeats_left = u8::from(Method::of(asked.method).is_repeatable());
         loop {
             let Ready { connection, facts } = self.ready(deadline).await?;
+            let keeping = client.and_then(|client| Keeping::of(client, asked, &connection, &facts));
+            if let Some(kept) = keeping.as_ref().and_then(Keeping::find) {
+                return Ok(Answered { reply: kept, facts });
+            }
             let line =
                 asked.line(id, facts.era).map_err(|error| RpcError::invalid_params(error.to_string()))?;
             let stream = client.map(|client| Stream {
@@ -63,7 +102,12 @@ impl Server {
             });
             let call = Call { id, line: line.bytes, stream, timeout, on_drop: OnDrop::TellServer };
             let failure = match connection.call(call).await {
-                Ok(reply) => return Ok(Answered { reply, facts }),
+                Ok(reply) => {
+                    if let Some(keeping) = keeping {
+                        keeping.keep(&reply);
+                    }
+                    return Ok(Answered { reply, facts });
+                }
                 Err(failure) => failure,
             };
             match failure {
