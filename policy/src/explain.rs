@@ -155,7 +155,10 @@ pub fn explain(server: &Server, plan: &ServerPlan) -> Explanation {
         timeouts: vec![
             ("startup_timeout".to_owned(), show_duration(server.startup_timeout_ms)),
             ("request_timeout".to_owned(), show_duration(server.request_timeout_ms)),
-        ],
+        ]
+        .into_iter()
+        .chain(server.idle_timeout_ms.map(|idle| ("idle_timeout".to_owned(), show_duration(idle))))
+        .collect(),
     }
 }
 

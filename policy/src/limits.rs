@@ -38,6 +38,8 @@ pub const NAME_CHARACTERS_DEFAULT: usize = 48;
 pub const STARTUP_TIMEOUT_MS_DEFAULT: u64 = 30_000;
 /// The default of `request_timeout`, milliseconds.
 pub const REQUEST_TIMEOUT_MS_DEFAULT: u64 = 60_000;
+/// The default of `idle_timeout` where clients do not share a process, milliseconds.
+pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 5 * 60 * 1000;
 /// Longest time-out that may be asked for, milliseconds.
 pub const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Inodes of a scratch file system, one for each so many bytes.
@@ -64,6 +66,8 @@ pub const LANDLOCK_ABI: std::ops::RangeInclusive<u64> = 1..=11;
 
 /// Instances of one shared server at once: the one in use and its successor.
 pub const SPAWN_INSTANCES: u32 = 2;
+/// Processes of one server that clients do not share.
+pub const SCOPED_PROCESSES_MAX: u32 = 32;
 /// Spawns of one server that may follow each other at once.
 pub const SPAWN_BURST: u32 = 10;
 /// Spawns of one server per minute after that.

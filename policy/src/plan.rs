@@ -3,9 +3,9 @@
 use crate::check::Checked;
 use crate::check::server::Server;
 use crate::finding::{Finding, Findings, Severity};
-use crate::limits::{SPAWN_BURST, SPAWN_INSTANCES, SPAWNS_PER_MINUTE};
+use crate::limits::{SCOPED_PROCESSES_MAX, SPAWN_BURST, SPAWN_INSTANCES, SPAWNS_PER_MINUTE};
 use crate::system_calls;
-use crate::view::{ProxyView, ServerView, View};
+use crate::view::{ProxyView, Scope, ServerView, View};
 use only1mcp_wire::plan::{BindKind, PlanSet, ServerPlan, SpawnLimits};
 use only1mcp_wire::{DecodeError, Encode, ServerName};
 use sha2::{Digest, Sha256};
@@ -33,7 +33,7 @@ pub fn plan(server: &Server) -> ServerPlan {
         jit: server.policy.jit,
         limits: server.policy.limits.clone(),
         requires: server.policy.requires.clone(),
-        spawn: SpawnLimits { instances: SPAWN_INSTANCES, burst: SPAWN_BURST, per_minute: SPAWNS_PER_MINUTE },
+        spawn: spawn_limits(server.scope),
     };
     plan.digest = digest(&plan);
     plan
@@ -61,6 +61,16 @@ pub fn plans(checked: &Checked) -> BTreeMap<ServerName, ServerPlan> {
     checked.servers.iter().map(|server| (server.name.clone(), plan(server))).collect()
 }
 
+/// One process and its successor; where clients do not share one, so many of both.
+fn spawn_limits(scope: Scope) -> SpawnLimits {
+    let clients = if scope == Scope::Shared { 1 } else { SCOPED_PROCESSES_MAX };
+    SpawnLimits {
+        instances: SPAWN_INSTANCES * clients,
+        burst: SPAWN_BURST.max(clients),
+        per_minute: SPAWNS_PER_MINUTE.max(2 * clients),
+    }
+}
+
 /// What the proxy may know.
 #[must_use]
 pub fn view(checked: &Checked, plans: &BTreeMap<ServerName, ServerPlan>) -> View {
@@ -72,6 +82,8 @@ pub fn view(checked: &Checked, plans: &BTreeMap<ServerName, ServerPlan>) -> View
             tools: server.policy.tools.clone(),
             startup_timeout_ms: server.startup_timeout_ms,
             request_timeout_ms: server.request_timeout_ms,
+            scope: server.scope,
+            idle_timeout_ms: server.idle_timeout_ms,
         })
     };
     View {

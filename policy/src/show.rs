@@ -32,18 +32,22 @@ fn server(server: &Server) -> Value {
         server.written_environment.iter().map(|entry| (entry.name.clone(), variable(entry))).collect();
     let words = redact::arguments(&server.written_arguments);
     let (command, arguments) = words.split_first().map_or((None, [].as_slice()), |(c, rest)| (Some(c), rest));
-    json!({
+    let mut shown = json!({
         "id": server.name.as_str(),
         "transport": "stdio",
         "command": command,
         "args": arguments,
         "env": environment,
         "cwd": server.working_directory,
-        "scope": "shared",
+        "scope": server.scope.word(),
         "startup_timeout": show_duration(server.startup_timeout_ms),
         "request_timeout": show_duration(server.request_timeout_ms),
         "policy": policy(server),
-    })
+    });
+    if let (Some(idle), Some(shown)) = (server.idle_timeout_ms, shown.as_object_mut()) {
+        shown.insert("idle_timeout".to_owned(), show_duration(idle).into());
+    }
+    shown
 }
 
 fn policy(server: &Server) -> Value {

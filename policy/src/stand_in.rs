@@ -12,7 +12,7 @@ use crate::limits::{REQUEST_TIMEOUT_MS_DEFAULT, STARTUP_TIMEOUT_MS_DEFAULT};
 use crate::path::{Way, follow, form_error, join};
 use crate::resolve::OWN_PROGRAMS;
 use crate::root::Use;
-use crate::view::ToolRules;
+use crate::view::{Scope, ToolRules};
 use only1mcp_wire::plan::VariableValue;
 
 /// The probe's file name.
@@ -71,6 +71,8 @@ pub fn put(
     server.policy.tools = ToolRules { allow: vec!["*".to_owned()], deny: Vec::new() };
     server.startup_timeout_ms = STARTUP_TIMEOUT_MS_DEFAULT;
     server.request_timeout_ms = REQUEST_TIMEOUT_MS_DEFAULT;
+    server.scope = Scope::Shared;
+    server.idle_timeout_ms = None;
 }
 
 /// The directory of canaries: nothing that a policy could not grant.

@@ -40,6 +40,41 @@ pub struct ServerView {
     pub startup_timeout_ms: u64,
     /// How long one request may take, in milliseconds; progress extends it.
     pub request_timeout_ms: u64,
+    /// Who shares one process.
+    pub scope: Scope,
+    /// After how long without a request a process ends until the next one, in milliseconds; nothing if never.
+    pub idle_timeout_ms: Option<u64>,
+}
+
+/// Who shares one process of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Everybody.
+    #[default]
+    Shared,
+    /// One legacy session, relay connection, or principal of modern requests, which have no sessions.
+    Session,
+    /// One principal.
+    Principal,
+}
+
+impl Scope {
+    /// The scope of this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Shared, Self::Session, Self::Principal].into_iter().find(|scope| scope.word() == word)
+    }
+
+    /// As a configuration names it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Session => "session",
+            Self::Principal => "principal",
+        }
+    }
 }
 
 /// Which tools may be listed and called: what `allow` matches and `deny` does not.

@@ -40,8 +40,14 @@ fn a_pool_that_is_somebody_elses_or_not_the_units_is_refused_with_the_mend() {
     let moved = own.replace("only1mcp-launcher:1879048192:", "only1mcp-launcher:1779048192:");
     let shared = format!("{own}mallory:1879048300:10\n");
     for (text, why) in [
-        (&moved, "gives only1mcp-launcher only1mcp-launcher:1779048192:65536, and the launcher's pool is 1879048192:65536"),
-        (&shared, "/etc/subuid promises numbers of the pool 1879048192-1879113727 to others: mallory:1879048300:10"),
+        (
+            &moved,
+            "gives only1mcp-launcher only1mcp-launcher:1779048192:65536, and the launcher's pool is 1879048192:65536",
+        ),
+        (
+            &shared,
+            "/etc/subuid promises numbers of the pool 1879048192-1879113727 to others: mallory:1879048300:10",
+        ),
     ] {
         fs::write("/etc/subuid", text).unwrap();
         let refused = configure();
@@ -52,7 +58,10 @@ fn a_pool_that_is_somebody_elses_or_not_the_units_is_refused_with_the_mend() {
     said("useradd --no-create-home --uid 1879048400 only1mcp-vm-stranger");
     let refused = configure();
     said("userdel only1mcp-vm-stranger");
-    assert!(refused.code == 1 && refused.stderr.contains("the number of only1mcp-vm-stranger"), "{refused:?}");
+    assert!(
+        refused.code == 1 && refused.stderr.contains("the number of only1mcp-vm-stranger"),
+        "{refused:?}"
+    );
     assert_eq!(configure().code, 0);
 }
 

@@ -4,12 +4,15 @@ use super::{Input, environment, visible};
 use crate::document::config::ServerDocument;
 use crate::finding::{Findings, Place, Spot};
 use crate::interpolate::expand;
-use crate::limits::{ARGUMENT_BYTES_MAX, REQUEST_TIMEOUT_MS_DEFAULT, STARTUP_TIMEOUT_MS_DEFAULT};
+use crate::limits::{
+    ARGUMENT_BYTES_MAX, IDLE_TIMEOUT_MS_DEFAULT, REQUEST_TIMEOUT_MS_DEFAULT, STARTUP_TIMEOUT_MS_DEFAULT,
+};
 use crate::path::{form_error, is_within};
 use crate::policy::Policy;
 use crate::redact;
 use crate::resolve::{self, Resolution, Search};
 use crate::root::Root;
+use crate::view::Scope;
 use only1mcp_wire::ServerName;
 use only1mcp_wire::plan::{STATE_DIRECTORY, Variable, VariableValue};
 
@@ -38,6 +41,10 @@ pub struct Server {
     pub startup_timeout_ms: u64,
     /// How long one request may take, milliseconds.
     pub request_timeout_ms: u64,
+    /// Who shares one process.
+    pub scope: Scope,
+    /// After how long without a request a process ends, milliseconds; nothing if never.
+    pub idle_timeout_ms: Option<u64>,
 }
 
 /// Checks one server. `None` means that an error was found.
@@ -83,6 +90,10 @@ pub fn check(
         root,
         startup_timeout_ms: document.startup_timeout_ms.unwrap_or(STARTUP_TIMEOUT_MS_DEFAULT),
         request_timeout_ms: document.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS_DEFAULT),
+        scope: document.scope,
+        idle_timeout_ms: document
+            .idle_timeout_ms
+            .or_else(|| (document.scope != Scope::Shared).then_some(IDLE_TIMEOUT_MS_DEFAULT)),
     })
 }
 

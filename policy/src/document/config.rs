@@ -6,6 +6,7 @@ use super::policy::PolicyDocument;
 use super::reader::{self, Fields, Unit};
 use crate::finding::{Findings, Place, Spot};
 use crate::limits::{NAME_CHARACTERS_RANGE, TIMEOUT_MS_MAX};
+use crate::view::Scope;
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -37,6 +38,10 @@ pub struct ServerDocument {
     pub startup_timeout_ms: Option<u64>,
     /// `request_timeout`, milliseconds.
     pub request_timeout_ms: Option<u64>,
+    /// `scope`.
+    pub scope: Scope,
+    /// `idle_timeout`, milliseconds.
+    pub idle_timeout_ms: Option<u64>,
 }
 
 /// A variable of a server's environment.
@@ -103,6 +108,9 @@ fn read_server(fields: &Fields<'_>, findings: &mut Findings) -> ServerDocument {
     let mut timeout =
         |name| fields.quantity(name, &timeouts, Unit::Duration, findings).map(|timeout| timeout.value);
     let (startup_timeout_ms, request_timeout_ms) = (timeout("startup_timeout"), timeout("request_timeout"));
+    let idle_timeout_ms = timeout("idle_timeout");
+    // Another word is refused with the keys.
+    let scope = fields.text("scope", findings).and_then(|scope| Scope::of(&scope.value)).unwrap_or_default();
     let id = fields.text("id", findings);
     ServerDocument {
         // What is missing from an entry is told where the entry says its name.
@@ -115,6 +123,8 @@ fn read_server(fields: &Fields<'_>, findings: &mut Findings) -> ServerDocument {
         policy: fields.get("policy").and_then(|node| read_policy(node, findings)),
         startup_timeout_ms,
         request_timeout_ms,
+        scope,
+        idle_timeout_ms,
     }
 }
 

@@ -68,7 +68,16 @@ pub const SERVER: &[Key] = &[
     key("env", Shape::Environment, "Its environment, beside what the profile sets. Nothing is inherited."),
     key("cwd", Shape::Text, "Its working directory, as a path inside the sandbox; /state if absent."),
     key("policy", Shape::Policy, "What it may touch: a file in policies/, a built-in profile, or a mapping."),
-    key("scope", Shape::Choice(&["shared"], &["session", "principal"]), "Who shares one process."),
+    key(
+        "scope",
+        Shape::Choice(&["shared", "session", "principal"], &[]),
+        "Who shares one process: everybody, one client's session, or one principal; shared if absent.",
+    ),
+    key(
+        "idle_timeout",
+        Shape::Duration,
+        "After how long without a request a process ends until the next one; never if absent, or 5m if not shared.",
+    ),
     key(
         "startup_timeout",
         Shape::Duration,

@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::exchange::{Answer, Caller, Endpoint, Era, Exchange, Principal, no_capabilities};
 use crate::servers::spawn::{InForce, Later, Leash, Process, SpawnError, Spawner};
 use bytes::Bytes;
-use only1mcp_policy::view::{ProxyView, ServerView, ToolRules, View};
+use only1mcp_policy::view::{ProxyView, Scope, ServerView, ToolRules, View};
 use only1mcp_wire::enforced::Walls;
 use only1mcp_wire::{Enforced, Exit, InstanceId, Machine, Mode, Partition, ServerName, Spawned};
 use serde_json::{Value, json};
@@ -320,6 +320,8 @@ pub fn server_view(id: &str) -> ServerView {
         tools: ToolRules { allow: vec!["*".into()], deny: vec!["secret*".into()] },
         startup_timeout_ms: 3_000,
         request_timeout_ms: 2_000,
+        scope: Scope::Shared,
+        idle_timeout_ms: None,
     }
 }
 
