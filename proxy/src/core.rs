@@ -14,7 +14,7 @@
 //! Reading order: [`asking`] (one request), [`rounds`] and [`parked`] (what servers ask back; [`call`], [`asked`],
 //! [`sealed`]), [`single`] and [`aggregate`] (the two kinds of endpoint),
 //! [`gate`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
-//! [`sessions`], [`reload`], [`status`].
+//! [`instances`], [`sessions`], [`reload`], [`status`].
 
 pub mod aggregate;
 pub mod asked;
@@ -23,6 +23,7 @@ pub mod call;
 pub mod catalogue;
 pub mod gate;
 pub mod hello;
+pub mod instances;
 pub mod listing;
 pub mod member;
 pub mod parked;
@@ -41,7 +42,7 @@ mod scripted;
 #[cfg(test)]
 mod tests;
 
-use crate::exchange::{Answer, Caller, Endpoint, Exchange, ListKind, ServerEvent};
+use crate::exchange::{Answer, Audience, Caller, Endpoint, Exchange, ListKind, ServerEvent};
 use crate::limits::{EVENTS_MAX, EXIT_REPORT_WAIT, FIRST_LIST_WAIT};
 use crate::mcp::envelope::Envelope;
 use crate::mcp::error::{CANCELLED, INVALID_REQUEST, RpcError};
@@ -52,6 +53,7 @@ use asked::Asked;
 use asking::Asking;
 use bytes::Bytes;
 use catalogue::Catalogue;
+use instances::{Instances, Owner};
 use listing::Which;
 use member::Member;
 use only1mcp_policy::view::View;
@@ -78,6 +80,7 @@ pub struct Core {
     /// What clients were asked.
     pub(crate) asked: Arc<Asked>,
     pub(crate) parked: Parked,
+    pub(crate) instances: Instances,
     events: broadcast::Sender<ServerEvent>,
     started_at: Instant,
 }
@@ -105,6 +108,7 @@ impl Core {
             sessions: Sessions::default(),
             asked: Asked::new(events.clone()),
             parked: Parked::default(),
+            instances: Instances::default(),
             events,
             started_at: Instant::now(),
         });
@@ -121,7 +125,7 @@ impl Core {
     /// What `GET /status` shows. `listen` is left empty for the front to fill.
     #[must_use]
     pub fn status(&self) -> Status {
-        status::of(&self.in_force(), &self.spawner.machine(), &self.catalogue())
+        status::of(self, &self.in_force(), &self.spawner.machine())
     }
 
     /// [`Core::status`], and what each server uses of its limits.
@@ -134,9 +138,11 @@ impl Core {
     /// Ends every server and waits until they have ended, at most a few seconds.
     pub async fn stop(&self) {
         let catalogue = self.catalogue();
-        catalogue.members.iter().for_each(|member| member.server.stop());
+        let own = self.instances.all();
+        let all = || catalogue.members.iter().chain(&own);
+        all().for_each(|member| member.server.stop());
         let deadline = Instant::now() + EXIT_REPORT_WAIT;
-        for member in &catalogue.members {
+        for member in all() {
             let mut state = member.server.state();
             // Past the deadline the launcher ends what is left, as soon as we are gone.
             let _ = timeout_at(deadline, state.wait_for(|state| matches!(state, State::Stopped))).await;
@@ -159,16 +165,38 @@ impl Core {
         }
     }
 
-    /// Waits for servers never seen, in the first seconds of the proxy only.
+    /// Waits for servers never seen: for shared ones in the first seconds of the proxy only.
     pub(crate) async fn first_lists(&self) {
         self.settled_by(self.started_at + FIRST_LIST_WAIT).await;
     }
 
+    /// What a caller can reach, once servers never seen had time to say what they offer.
+    ///
+    /// # Errors
+    /// [`RpcError`] if it can have no process of its own.
+    pub(crate) async fn listed_for(&self, caller: &Caller) -> Result<Arc<Catalogue>, RpcError> {
+        self.first_lists().await;
+        let catalogue = self.catalogue_for(caller)?;
+        let own = |member: &&Arc<Member>| member.owner.is_some() && !member.is_settled();
+        let deadline = Instant::now() + FIRST_LIST_WAIT;
+        let mut waited = false;
+        for member in catalogue.members.iter().filter(own) {
+            waited = true;
+            let _ = timeout_at(deadline, member.settled()).await;
+        }
+        if waited { self.catalogue_for(caller) } else { Ok(catalogue) }
+    }
+
     /// A server's lists are others now.
-    pub(crate) fn lists_changed(&self, server: &ServerName, which: Which) {
-        self.rebuild(|members| members.to_vec());
+    pub(crate) fn lists_changed(&self, server: &ServerName, which: Which, audience: &Audience) {
+        if *audience == Audience::Everybody {
+            self.rebuild(|members| members.to_vec());
+        } else {
+            let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+            self.instances.forget_catalogues();
+        }
         for list in which.iter() {
-            let kind = ListKind { list, server: server.clone() };
+            let kind = ListKind { list, server: server.clone(), audience: audience.clone() };
             // Without a front nobody listens.
             let _ = self.events.send(ServerEvent::ListChanged(kind));
         }
@@ -176,13 +204,29 @@ impl Core {
 
     /// A server's resource is another now. What nobody watches is not kept: a server may say as much of it
     /// as it likes.
-    pub(crate) fn resource_updated(&self, server: &ServerName, uri: &str) {
+    pub(crate) fn resource_updated(
+        &self,
+        server: &ServerName,
+        uri: &str,
+        owner: Option<&Owner>,
+        audience: Audience,
+    ) {
         let catalogue = self.catalogue();
-        let is_watched = |member: &Member| member.name() == server && member.watching.is_awaited(uri);
-        let Some(index) = catalogue.members.iter().position(|member| is_watched(member)) else { return };
+        let Some(index) = catalogue.members.iter().position(|member| member.name() == server) else { return };
+        let is_own = |member: &&Arc<Member>| member.name() == server && member.owner.as_ref() == owner;
+        let own = owner.and_then(|_| self.instances.all().iter().find(is_own).cloned());
+        let member = own.as_ref().or(catalogue.members.get(index).filter(|_| owner.is_none()));
+        if !member.is_some_and(|member| member.watching.is_awaited(uri)) {
+            return;
+        }
         let aggregate_uri = catalogue.uris.outward(index, uri).into_owned();
-        let uri = uri.to_owned();
-        let _ = self.events.send(ServerEvent::ResourceUpdated { server: server.clone(), uri, aggregate_uri });
+        let (server, uri) = (server.clone(), uri.to_owned());
+        let _ = self.events.send(ServerEvent::ResourceUpdated { server, uri, aggregate_uri, audience });
+    }
+
+    /// A message for one session that belongs to none of its requests.
+    pub(crate) fn tell_session(&self, session: u64, message: Bytes) {
+        let _ = self.events.send(ServerEvent::ForSession { session, message });
     }
 
     /// Answers one request, or says why not.
@@ -195,7 +239,7 @@ impl Core {
                 let member = catalogue.member(name).ok_or_else(|| {
                     RpcError::invalid_params(format!("no server of the name \"{name}\" is configured"))
                 })?;
-                single::answer(self, asking, member).await
+                single::answer(self, asking, &self.instance_for(asking.caller, member)?).await
             }
         }
     }
@@ -233,8 +277,11 @@ impl Exchange for Core {
             }
             return;
         }
+        if caller.endpoint == Endpoint::Aggregate && method == single::ROOTS_CHANGED {
+            single::roots_changed(&self, &caller);
+        }
         if let Endpoint::Server(name) = &caller.endpoint {
-            single::notification(&self, caller.era, name, &method, params);
+            single::notification(&self, &caller, name, &method, params);
         }
     }
 
@@ -251,9 +298,10 @@ impl Exchange for Core {
     fn session_ended(&self, session: u64) {
         self.sessions.end(session);
         self.asked.end(session);
-        for member in &self.catalogue().members {
+        for member in self.catalogue().members.iter().chain(&self.instances.all()) {
             single::unwatch_all(member, session);
         }
+        self.end_instances_of(session);
     }
 
     fn has_server(&self, name: &ServerName) -> bool {

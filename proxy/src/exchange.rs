@@ -61,6 +61,17 @@ pub fn no_capabilities() -> Arc<str> {
     Arc::from("{}")
 }
 
+/// Whom something concerns.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Audience {
+    /// Everybody: it happened in a process that all share.
+    Everybody,
+    /// One legacy session or relay connection.
+    Session(u64),
+    /// One principal.
+    Principal(Principal),
+}
+
 /// Something that happened at a server and concerns clients beyond one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerEvent {
@@ -74,6 +85,8 @@ pub enum ServerEvent {
         uri: String,
         /// As clients of the aggregate see it.
         aggregate_uri: String,
+        /// Whose process said so.
+        audience: Audience,
     },
     /// A message for one legacy client that belongs to none of its requests: a whole JSON-RPC request or notification.
     ForSession {
@@ -91,6 +104,8 @@ pub struct ListKind {
     pub list: List,
     /// At whose server.
     pub server: ServerName,
+    /// Whose process said so.
+    pub audience: Audience,
 }
 
 /// The lists of the protocol that can change.

@@ -24,6 +24,12 @@ pub const PENDING_MAX: usize = 4096;
 pub const CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest an answer is kept, whatever its server allows.
 pub const CACHE_TIME_MAX: Duration = Duration::from_secs(3600);
+/// Processes that clients do not share, of all servers.
+pub const INSTANCES_MAX: usize = 192;
+/// Processes of one server that clients do not share. The launcher allows each a successor.
+pub const INSTANCES_PER_SERVER_MAX: usize = 32;
+/// Lists of servers that are remembered for processes that do not run.
+pub const REMEMBERED_LISTS_MAX: usize = 256;
 /// Requests of one process to its clients that may be unanswered.
 pub const SERVER_REQUESTS_MAX: usize = 64;
 /// Requests of a server that may wait for one call of a client to look at them.

@@ -24,13 +24,12 @@ use std::time::Duration;
 pub async fn answer(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
     match asking.method {
         Method::Initialize => {
-            core.first_lists().await;
-            let hello = Hello::aggregate(&core.catalogue(), Era::Legacy);
+            let hello = Hello::aggregate(&*core.listed_for(asking.caller).await?, Era::Legacy);
             Ok(asking.result(&hello.initialize(asking.caller.version)))
         }
         Method::Discover => {
-            core.first_lists().await;
-            Ok(asking.result(&Hello::aggregate(&core.catalogue(), Era::Modern).discover()))
+            let catalogue = core.listed_for(asking.caller).await?;
+            Ok(asking.result(&Hello::aggregate(&catalogue, Era::Modern).discover()))
         }
         Method::Ping => Ok(asking.result("{}")),
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
@@ -47,7 +46,9 @@ pub async fn answer(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError
             }
         }
         Method::Complete => complete(core, asking).await,
-        Method::SetLevel => single::set_level(core, asking, &core.catalogue().members).await,
+        Method::SetLevel => {
+            single::set_level(core, asking, &core.catalogue_for(asking.caller)?.members).await
+        }
         Method::Listen | Method::Other => Err(asking.not_found()),
     }
 }
@@ -58,8 +59,7 @@ async fn list(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
         return Err(RpcError::invalid_params("invalid cursor: the whole list is one page"));
     }
     let Some((key, _)) = members_of(asking.method) else { return Err(asking.not_found()) };
-    core.first_lists().await;
-    let catalogue = core.catalogue();
+    let catalogue = core.listed_for(asking.caller).await?;
     let list = catalogue.list(asking.method);
     Ok(match asking.caller.era {
         Era::Legacy => asking.result(&format!("{{\"{key}\":{list}}}")),
@@ -73,7 +73,7 @@ async fn list(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
 async fn call(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
     let params = asking.object()?;
     let name = asking.text(&params, "name")?;
-    let (catalogue, target) = find(core, asking.method, &name).await?;
+    let (catalogue, target) = find(core, asking, asking.method, &name).await?;
     if asking.method == Method::ToolsCall {
         let member = catalogue.members.get(target.index).ok_or_else(|| catalogue.unknown_tool(&name))?;
         gate::check(&member.server, &target.name)?;
@@ -102,14 +102,13 @@ async fn complete(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> 
     let (catalogue, index) = match asking.text(&reference, "type")?.as_ref() {
         "ref/prompt" => {
             let name = asking.text(&reference, "name")?;
-            let (catalogue, target) = find(core, Method::PromptsGet, &name).await?;
+            let (catalogue, target) = find(core, asking, Method::PromptsGet, &name).await?;
             edit.set("name", quote(&target.name));
             (catalogue, target.index)
         }
         "ref/resource" => {
             let uri = asking.text(&reference, "uri")?;
-            core.first_lists().await;
-            let catalogue = core.catalogue();
+            let catalogue = core.listed_for(asking.caller).await?;
             let (index, own) = catalogue.uris.route_template(&uri).ok_or_else(|| not_found(asking, &uri))?;
             edit.set("uri", quote(&own));
             (catalogue, index)
@@ -137,17 +136,22 @@ async fn pass(
 }
 
 /// Whose tool or prompt this is. A server that was never seen yet is waited for.
-async fn find(core: &Core, method: Method, name: &str) -> Result<(Arc<Catalogue>, Target), RpcError> {
+async fn find(
+    core: &Core,
+    asking: &Asking<'_>,
+    method: Method,
+    name: &str,
+) -> Result<(Arc<Catalogue>, Target), RpcError> {
     let look = |catalogue: &Catalogue| match method {
         Method::ToolsCall => catalogue.tool(name).cloned(),
         _ => catalogue.prompt(name).cloned(),
     };
-    let catalogue = core.catalogue();
+    let catalogue = core.catalogue_for(asking.caller)?;
     if let Some(target) = look(&catalogue) {
         return Ok((catalogue, target));
     }
     wait_for_owner(core, &catalogue, name).await;
-    let catalogue = core.catalogue();
+    let catalogue = core.listed_for(asking.caller).await?;
     match look(&catalogue) {
         Some(target) => Ok((catalogue, target)),
         None => {
@@ -195,8 +199,7 @@ async fn route(
     asking: &Asking<'_>,
     uri: &str,
 ) -> Result<(Arc<Catalogue>, usize, String), RpcError> {
-    core.first_lists().await;
-    let catalogue = core.catalogue();
+    let catalogue = core.listed_for(asking.caller).await?;
     let (index, own) = catalogue.uris.route(uri).ok_or_else(|| not_found(asking, uri))?;
     Ok((catalogue, index, own))
 }

@@ -68,7 +68,10 @@ impl<'a> Asking<'a> {
     pub fn check_era(&self) -> Result<(), RpcError> {
         let is_foreign = match self.caller.era {
             Era::Legacy => self.method.is_modern_only(),
-            Era::Modern => self.method.is_legacy_only(),
+            // With a number it is what a `subscriptions/listen` has its resources watched by.
+            Era::Modern => {
+                self.method.is_legacy_only() && !(self.method.watches() && self.caller.session.is_some())
+            }
         };
         if is_foreign { Err(self.not_found()) } else { Ok(()) }
     }

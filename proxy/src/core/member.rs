@@ -1,14 +1,18 @@
 //! One server as the catalogue knows it: its lists, kept while it is ill, and who watches its resources.
 
 use crate::core::Core;
+use crate::core::asked::ToClient;
+use crate::core::instances::Owner;
 use crate::core::listing::{self, Lists, Which};
+use crate::core::rounds;
 use crate::core::watching::Watching;
-use crate::exchange::{Era, List};
+use crate::exchange::{Audience, Era, List};
 use crate::limits::{LIST_CHANGE_QUIET, LIST_RETRY_WAIT};
 use crate::mcp::level::Level;
 use crate::servers::connection::Notices;
 use crate::servers::server::{Ready, Server, State};
 use crate::servers::server_request::ServerRequest;
+use bytes::Bytes;
 use only1mcp_wire::ServerName;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -21,6 +25,8 @@ pub struct Member {
     pub server: Arc<Server>,
     /// Who watches which of its resources.
     pub watching: Watching,
+    /// Whose it is; nothing if all share it.
+    pub owner: Option<Owner>,
     bell: Arc<Bell>,
     lists: RwLock<Arc<Lists>>,
     /// Whether its lists were fetched, or it failed, at least once.
@@ -32,6 +38,7 @@ pub struct Member {
 pub struct Bell {
     name: ServerName,
     core: Weak<Core>,
+    owner: Option<Owner>,
     dirty: AtomicU8,
     ring: Notify,
 }
@@ -39,8 +46,16 @@ pub struct Bell {
 impl Bell {
     /// A bell of this server.
     #[must_use]
-    pub fn new(name: ServerName, core: Weak<Core>) -> Arc<Self> {
-        Arc::new(Self { name, core, dirty: AtomicU8::new(0), ring: Notify::new() })
+    pub fn new(name: ServerName, core: Weak<Core>, owner: Option<Owner>) -> Arc<Self> {
+        Arc::new(Self { name, core, owner, dirty: AtomicU8::new(0), ring: Notify::new() })
+    }
+
+    fn session(&self) -> Option<u64> {
+        self.owner.as_ref().and_then(Owner::session)
+    }
+
+    fn audience(&self) -> Audience {
+        self.owner.as_ref().map_or(Audience::Everybody, |owner| owner.audience.clone())
     }
 }
 
@@ -50,31 +65,52 @@ impl Notices for Bell {
         self.ring.notify_one();
     }
 
-    /// A shared process can mean anybody, so nobody is asked.
+    /// Only a process of one session says whom it means.
     fn asked(&self, request: ServerRequest) {
-        request.decline("nobody can say which client is meant: the process is shared");
+        let (Some(core), Some(session), Some(owner)) = (self.core.upgrade(), self.session(), &self.owner)
+        else {
+            return request
+                .decline("nobody can say which client is meant: the process is not one client's alone");
+        };
+        match rounds::unable(&request, &owner.capabilities) {
+            Some(why) => request.decline(&why),
+            None => drop(tokio::spawn(rounds::put_to(ToClient::new(&core.asked, session, None), request))),
+        }
+    }
+
+    fn said(&self, message: Bytes) {
+        if let (Some(core), Some(session)) = (self.core.upgrade(), self.session()) {
+            core.tell_session(session, message);
+        }
     }
 
     fn resource_updated(&self, uri: &str) {
         if let Some(core) = self.core.upgrade() {
-            core.resource_updated(&self.name, uri);
+            core.resource_updated(&self.name, uri, self.owner.as_ref(), self.audience());
         }
     }
 }
 
 impl Member {
-    /// A server whose lists are not known yet. What is known of `before`, the same server under another plan,
-    /// stays until the new process has spoken.
+    /// A server. What is known of its lists and its watchers from before stays until its process has spoken.
     #[must_use]
-    pub fn new(server: Arc<Server>, bell: Arc<Bell>, before: Option<&Self>) -> Arc<Self> {
-        let rules = server.view();
-        let lists = before.map(|before| before.lists().allowed(&rules.tools)).unwrap_or_default();
+    pub fn new(
+        server: Arc<Server>,
+        bell: Arc<Bell>,
+        lists: Option<Lists>,
+        watching: Watching,
+        owner: Option<Owner>,
+    ) -> Arc<Self> {
+        let watched = watching.clone();
+        server.awaited_while(move || watched.is_any());
+        let rests = matches!(&*server.state().borrow(), State::Idle);
         Arc::new(Self {
             server,
-            watching: before.map(|before| before.watching.clone()).unwrap_or_default(),
+            watching,
+            owner,
             bell,
-            lists: RwLock::new(Arc::new(lists)),
-            settled: watch::Sender::new(false),
+            lists: RwLock::new(Arc::new(lists.unwrap_or_default())),
+            settled: watch::Sender::new(rests),
         })
     }
 
@@ -125,7 +161,7 @@ impl Member {
     }
 
     async fn while_ready(&self, ready: &Ready, core: &Weak<Core>) {
-        let level = core.upgrade().and_then(|core| core.sessions.most_talkative());
+        let level = core.upgrade().and_then(|core| self.level(&core));
         self.tell_level(level).await;
         let _listening = self.watching.begin(&self.server, ready);
         self.bell.dirty.store(0, Ordering::Release);
@@ -142,6 +178,15 @@ impl Member {
         }
     }
 
+    /// How much it shall log: what its session has set, or the most talkative of all.
+    #[must_use]
+    pub fn level(&self, core: &Core) -> Option<Level> {
+        match self.bell.session() {
+            Some(session) => core.sessions.level(Some(session)),
+            None => core.sessions.most_talkative(),
+        }
+    }
+
     /// Tells a legacy server how much to log.
     pub async fn tell_level(&self, level: Option<Level>) {
         let (Some(level), Some(facts)) = (level, self.server.facts()) else { return };
@@ -155,13 +200,17 @@ impl Member {
     async fn refresh(&self, which: Which, ready: &Ready, core: &Weak<Core>) -> Which {
         let before = self.lists();
         let (lists, failed) = listing::fetch(&self.server, &ready.facts.offers, which, &before).await;
+        let lists = Arc::new(lists);
+        if let Some(core) = core.upgrade().filter(|_| self.owner.is_some() && failed.is_empty()) {
+            core.instances.remember(&self.server, &lists);
+        }
         let changed = before.difference(&lists);
         if changed.is_empty() {
             return failed;
         }
-        *self.lists.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lists);
+        *self.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
         if let Some(core) = core.upgrade() {
-            core.lists_changed(self.name(), changed);
+            core.lists_changed(self.name(), changed, &self.bell.audience());
         }
         failed
     }

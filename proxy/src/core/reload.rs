@@ -5,9 +5,10 @@ use crate::core::Core;
 use crate::core::catalogue::Catalogue;
 use crate::core::listing::Which;
 use crate::core::member::{Bell, Member};
+use crate::exchange::Audience;
 use crate::servers::server::{Server, Tenant};
 use crate::servers::spawn::InForce;
-use only1mcp_policy::view::ServerView;
+use only1mcp_policy::view::{Scope, ServerView};
 use only1mcp_wire::ServerName;
 use std::sync::{Arc, PoisonError, Weak};
 use tokio::sync::watch;
@@ -51,8 +52,18 @@ impl Core {
                 member.rules_changed();
             }
         }
+        self.instances.end(|member| {
+            !new.view.servers.iter().any(|view| is_same(member, view) && view.scope != Scope::Shared)
+        });
+        for member in self.instances.all() {
+            let view = new.view.servers.iter().find(|view| view.id == member.name().as_str());
+            if let Some(view) = view.filter(|view| **view != *member.server.view()) {
+                member.server.set_view((*view).clone());
+                member.rules_changed();
+            }
+        }
         for name in changed {
-            self.lists_changed(&name, Which::ALL);
+            self.lists_changed(&name, Which::ALL, &Audience::Everybody);
         }
         tracing::info!(from = old.generation, to = new.generation, "configuration in force");
     }
@@ -66,10 +77,16 @@ impl Core {
                 return None;
             }
         };
-        let bell = Bell::new(name.clone(), self.me.clone());
+        let bell = Bell::new(name.clone(), self.me.clone(), None);
         let server = Server::new(name, view.clone(), self.spawner.clone(), bell.clone(), Tenant::everybody());
         let before = members.iter().find(|member| member.name() == &server.name);
-        let member = Member::new(server.clone(), bell, before.map(AsRef::as_ref));
+        let lists = before.map(|before| before.lists().allowed(&view.tools));
+        let watching = before.map(|before| before.watching.clone()).unwrap_or_default();
+        if view.scope != Scope::Shared {
+            // It stands for the instances of clients, and never runs itself.
+            server.rest(None);
+        }
+        let member = Member::new(server.clone(), bell, lists, watching, None);
         tokio::spawn(server.run());
         tokio::spawn(member.clone().tend(self.me.clone()));
         Some(member)
@@ -82,6 +99,7 @@ impl Core {
         let characters_max = self.in_force().view.proxy.name_characters_max;
         let catalogue = Arc::new(Catalogue::new(members, characters_max));
         *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = catalogue;
+        self.instances.forget_catalogues();
     }
 }
 

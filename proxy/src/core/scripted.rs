@@ -225,6 +225,10 @@ impl Fixture {
                 "inputRequests": {"a": {"method": "elicitation/create", "params": {}}}}),
             "link" => json!({"content": [{"type": "resource_link", "uri": "test://static", "name": "l"}]}),
             "pid" => text(wire.process.to_string()),
+            "roots" => {
+                wire.write(&json!({"jsonrpc": "2.0", "id": "r", "method": "roots/list"})).await;
+                return None;
+            }
             _ => text(params.to_string()),
         };
         let result =
@@ -240,6 +244,8 @@ pub struct ScriptedLauncher {
     scripts: Arc<HashMap<String, Script>>,
     spawned: Arc<AtomicU64>,
     counts: Arc<Mutex<HashMap<String, u64>>>,
+    /// For whom each process was started.
+    pub partitions: Arc<Mutex<Vec<Partition>>>,
     pub in_force: watch::Sender<Arc<InForce>>,
 }
 
@@ -261,11 +267,16 @@ impl ScriptedLauncher {
 }
 
 impl Spawner for ScriptedLauncher {
-    fn spawn<'a>(&'a self, server: &'a ServerName, _: Partition) -> Later<'a, Result<Process, SpawnError>> {
+    fn spawn<'a>(
+        &'a self,
+        server: &'a ServerName,
+        partition: Partition,
+    ) -> Later<'a, Result<Process, SpawnError>> {
         Box::pin(async move {
             let Some(script) = self.scripts.get(server.as_str()).cloned() else {
                 return Err(SpawnError("no such script".into()));
             };
+            self.partitions.lock().unwrap().push(partition);
             let process = {
                 let mut counts = self.counts.lock().unwrap();
                 let count = counts.entry(server.as_str().to_owned()).or_default();
@@ -345,16 +356,22 @@ impl Bench {
 
     pub fn start_unsettled(servers: &[(&str, Script)]) -> Self {
         let ids: Vec<&str> = servers.iter().map(|(id, _)| *id).collect();
-        let in_force = Arc::new(InForce { generation: 1, view: view(&ids) });
+        Self::start_with(servers, view(&ids))
+    }
+
+    /// With a view of its own.
+    pub fn start_with(servers: &[(&str, Script)], view: View) -> Self {
+        let in_force = Arc::new(InForce { generation: 1, view: view.clone() });
         let launcher = ScriptedLauncher {
             scripts: Arc::new(
                 servers.iter().map(|(id, script)| ((*id).to_owned(), script.clone())).collect(),
             ),
             spawned: Arc::default(),
             counts: Arc::default(),
+            partitions: Arc::default(),
             in_force: watch::Sender::new(in_force),
         };
-        let core = Core::start(view(&ids), 1, launcher.clone());
+        let core = Core::start(view, 1, launcher.clone());
         Self { core, launcher }
     }
 

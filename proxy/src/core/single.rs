@@ -6,7 +6,7 @@ use crate::core::gate;
 use crate::core::hello::Hello;
 use crate::core::listing::{self, array, items, members_of};
 use crate::core::member::Member;
-use crate::exchange::{Answer, Era};
+use crate::exchange::{Answer, Caller, Era};
 use crate::limits::{SUBSCRIPTIONS_MAX, WATCHED_URI_BYTES_MAX};
 use crate::mcp::error::RpcError;
 use crate::mcp::level::Level;
@@ -21,6 +21,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// What a legacy client says when its roots are others.
+pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
 
 /// Answers one request at one server's own endpoint.
 ///
@@ -120,7 +123,7 @@ pub async fn set_level(
         core.sessions.set_level(session, level);
     }
     for member in members {
-        member.tell_level(core.sessions.most_talkative()).await;
+        member.tell_level(member.level(core)).await;
     }
     Ok(asking.result("{}"))
 }
@@ -194,15 +197,32 @@ fn uri_params(uri: &str) -> String {
 }
 
 /// Passes on a notification we have no part in, to a server of the client's own era.
-pub fn notification(core: &Core, era: Era, name: &ServerName, method: &str, params: Option<&str>) {
-    const OURS: [&str; 3] =
-        ["notifications/initialized", "notifications/progress", "notifications/roots/list_changed"];
+pub fn notification(core: &Core, caller: &Caller, name: &ServerName, method: &str, params: Option<&str>) {
+    const OURS: [&str; 2] = ["notifications/initialized", "notifications/progress"];
     // A `tools/call` without an id would be a call that no gate has seen.
     if OURS.contains(&method) || !method.starts_with("notifications/") {
         return;
     }
     let catalogue = core.catalogue();
-    let Some(member) = catalogue.member(name) else { return };
+    let Some(Ok(member)) = catalogue.member(name).map(|member| core.instance_for(caller, member)) else {
+        return;
+    };
+    // Of what a client's roots are, only a process of its own has been told.
+    if method == ROOTS_CHANGED && member.owner.is_none() {
+        return;
+    }
+    notify(&member, caller.era, method, params);
+}
+
+/// Tells all processes of a client's own that its roots are others now.
+pub fn roots_changed(core: &Core, caller: &Caller) {
+    let Ok(catalogue) = core.catalogue_for(caller) else { return };
+    for member in catalogue.members.iter().filter(|member| member.owner.is_some()) {
+        notify(member, caller.era, ROOTS_CHANGED, None);
+    }
+}
+
+fn notify(member: &Member, era: Era, method: &str, params: Option<&str>) {
     if let State::Ready(ready) = &*member.server.state().borrow()
         && ready.facts.era == era
     {

@@ -1,13 +1,16 @@
 //! What `status` shows: the JSON of `GET /status` on the administration socket.
 
+use crate::core::Core;
 use crate::core::catalogue::Catalogue;
 use crate::core::member::Member;
 use crate::exchange::Era;
 use crate::servers::server::State;
 use crate::servers::spawn::InForce;
 use futures_util::future::join_all;
+use only1mcp_policy::view::Scope;
 use only1mcp_wire::{Machine, Usage, Wall};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// The whole proxy at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -35,8 +38,11 @@ pub struct Status {
 pub struct ServerStatus {
     /// Its name.
     pub id: String,
-    /// `starting`, `ready`, `restarting`, `failed` or `stopped`.
+    /// `starting`, `ready`, `restarting`, `failed`, `idle` or `stopped`.
     pub state: &'static str,
+    /// Processes that run, of a server that clients do not share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<usize>,
     /// `legacy` or `modern`, once known.
     pub era: Option<&'static str>,
     /// The revision of the protocol it speaks.
@@ -134,7 +140,8 @@ pub async fn measure(status: &mut Status, catalogue: &Catalogue) {
 
 /// The proxy now.
 #[must_use]
-pub fn of(in_force: &InForce, machine: &Machine, catalogue: &Catalogue) -> Status {
+pub fn of(core: &Core, in_force: &InForce, machine: &Machine) -> Status {
+    let catalogue = core.catalogue();
     Status {
         version: env!("CARGO_PKG_VERSION"),
         mode: machine.mode.phrase(),
@@ -143,11 +150,28 @@ pub fn of(in_force: &InForce, machine: &Machine, catalogue: &Catalogue) -> Statu
         landlock_abi: machine.landlock_abi,
         cgroup_limits: machine.cgroup_limits,
         inert: in_force.view.proxy.inert.clone(),
-        servers: catalogue.members.iter().map(|member| of_server(member)).collect(),
+        servers: catalogue.members.iter().map(|member| of_server(core, member)).collect(),
     }
 }
 
-fn of_server(member: &Member) -> ServerStatus {
+/// Of one that clients do not share the first process that runs stands for all.
+fn of_server(core: &Core, member: &Arc<Member>) -> ServerStatus {
+    let scope = member.server.view().scope;
+    if scope == Scope::Shared {
+        return of_instance(member);
+    }
+    let (all, running) = (core.instances.all(), core.running_instances(member.name()));
+    let own = || all.iter().filter(|own| own.name() == member.name());
+    let shown = running.first().or_else(|| own().next()).unwrap_or(member);
+    ServerStatus {
+        processes: Some(running.len()),
+        calls: own().map(|own| own.server.calls()).sum(),
+        restarts: own().map(|own| own.server.restarts()).sum(),
+        ..of_instance(shown)
+    }
+}
+
+fn of_instance(member: &Member) -> ServerStatus {
     let server = &member.server;
     let state = server.state().borrow().clone();
     let spawned = match &state {
@@ -159,6 +183,7 @@ fn of_server(member: &Member) -> ServerStatus {
     ServerStatus {
         id: server.name.as_str().to_owned(),
         state: state.word(),
+        processes: None,
         era: facts.as_ref().map(|facts| match facts.era {
             Era::Legacy => "legacy",
             Era::Modern => "modern",

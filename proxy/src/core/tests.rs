@@ -6,4 +6,5 @@ mod caching;
 mod cells;
 mod failure;
 mod misbehaviour;
+mod scope;
 mod watching;

@@ -95,6 +95,12 @@ impl Watching {
         watched.into_iter().filter(|uri| self.remove(uri, session)).collect()
     }
 
+    /// Whether anybody watches anything.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     fn uris(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
     }

@@ -8,7 +8,6 @@ use super::frame;
 use super::headers::{self, Accepts};
 use super::message::{Message, Notification, Request};
 use super::parameters;
-use super::session::legacy_caller;
 use super::subscription::{self, Filter, STREAM_QUEUE};
 use crate::exchange::{Caller, Endpoint, Era, Exchange, Principal, STREAM_MESSAGES_MAX, no_capabilities};
 use axum::response::{IntoResponse, Response};
@@ -157,7 +156,7 @@ pub async fn listen<E: Exchange>(
     request: &Request<'_>,
 ) -> Result<Listening<E>, Fault> {
     let params = Params::read(request.params)?;
-    let (filter, uris) = Filter::asked(request.id, params.notifications)?;
+    let (filter, uris) = Filter::asked(request.id, params.notifications, caller.principal.clone())?;
     let listening = Listening {
         front: Arc::clone(front),
         endpoint: caller.endpoint.clone(),
@@ -166,7 +165,7 @@ pub async fn listen<E: Exchange>(
         number: front.sessions.next_number(),
         _place: front.admit_stream()?,
     };
-    let all = uris.into_iter().map(|uri| listening.watch(caller.principal.clone(), uri));
+    let all = uris.into_iter().map(|uri| listening.watch(&caller, uri));
     // Those that did not agree in time are missing from the acknowledgement.
     let _ = tokio::time::timeout(SUBSCRIBE_TIME_MAX, futures_util::future::join_all(all)).await;
     Ok(listening)
@@ -178,10 +177,9 @@ impl<E: Exchange> Listening<E> {
         self.filter.acknowledgement()
     }
 
-    /// Has the owner of a resource watch it: to the core this stream is a legacy session that subscribes.
-    async fn watch(&self, principal: Principal, uri: String) {
-        let [version, ..] = era::LEGACY_VERSIONS;
-        let caller = legacy_caller(self.endpoint.clone(), principal, version, self.number);
+    /// Has the owner of a resource watch it: to the core this stream is a client with a number that subscribes.
+    async fn watch(&self, caller: &Caller, uri: String) {
+        let caller = Caller { session: Some(self.number), ..caller.clone() };
         let request = serde_json::json!({
             "jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": { "uri": uri },
         });

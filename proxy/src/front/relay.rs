@@ -222,7 +222,7 @@ impl<E: Exchange> Connection<E> {
         let (front, lines) = (Arc::clone(&self.front), self.lines.clone());
         let mut events = front.exchange.events();
         self.listening.spawn(async move {
-            let filter = Filter::legacy(handshake.resources, handshake.caller.session);
+            let filter = Filter::legacy(handshake.resources, &handshake.caller);
             subscription::tell(&filter, &Endpoint::Aggregate, &mut events, &lines, &front.stop).await;
         });
     }

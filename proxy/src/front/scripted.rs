@@ -5,7 +5,7 @@ use super::era::Params;
 use super::error::{Fault, code};
 use super::identity::{Identity, Peer, Token, Trust};
 use super::message::{self, Message};
-use crate::exchange::{Answer, Caller, Endpoint, Exchange, List, ListKind, ServerEvent};
+use crate::exchange::{Answer, Audience, Caller, Endpoint, Exchange, List, ListKind, ServerEvent};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -50,13 +50,15 @@ impl Scripted {
     }
 
     pub fn tools_changed(&self) {
-        let kind = ListKind { list: List::Tools, server: name("a") };
+        let kind = ListKind { list: List::Tools, server: name("a"), audience: Audience::Everybody };
         self.events.send(ServerEvent::ListChanged(kind)).unwrap();
     }
 
     pub fn updated(&self, uri: &str) {
         let uri = uri.to_owned();
-        let event = ServerEvent::ResourceUpdated { server: name("a"), aggregate_uri: uri.clone(), uri };
+        let audience = Audience::Everybody;
+        let event =
+            ServerEvent::ResourceUpdated { server: name("a"), aggregate_uri: uri.clone(), uri, audience };
         self.events.send(event).unwrap();
     }
 

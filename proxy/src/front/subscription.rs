@@ -5,7 +5,7 @@
 use super::era;
 use super::error::{Fault, code};
 use super::frame::{self, NotificationParams, SubscriptionMeta};
-use crate::exchange::{Endpoint, List, ServerEvent};
+use crate::exchange::{Audience, Caller, Endpoint, List, Principal, ServerEvent};
 use crate::limits::SUBSCRIPTIONS_MAX;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -61,6 +61,8 @@ pub struct Filter {
     resources: Resources,
     /// The legacy session whose own messages are told, too.
     session: Option<u64>,
+    /// Who listens.
+    principal: Principal,
     /// The id of the listen request, on the modern wire.
     tag: Option<Arc<RawValue>>,
 }
@@ -76,15 +78,20 @@ struct Asked {
 
 impl Filter {
     /// All lists, these resources, and what is meant for this session alone: what a legacy client is told.
-    pub fn legacy(resources: Resources, session: Option<u64>) -> Self {
-        Self { lists: vec![List::Tools, List::Prompts, List::Resources], resources, session, tag: None }
+    pub fn legacy(resources: Resources, caller: &Caller) -> Self {
+        let lists = vec![List::Tools, List::Prompts, List::Resources];
+        Self { lists, resources, session: caller.session, principal: caller.principal.clone(), tag: None }
     }
 
     /// What a listen request asks for, and the resources it names, not yet subscribed to.
     ///
     /// # Errors
     /// -32602 if the filter is missing, wrong, or names too many resources.
-    pub fn asked(id: &RawValue, filter: Option<&RawValue>) -> Result<(Self, Vec<String>), Fault> {
+    pub fn asked(
+        id: &RawValue,
+        filter: Option<&RawValue>,
+        principal: Principal,
+    ) -> Result<(Self, Vec<String>), Fault> {
         let wrong = |problem: String| Fault::new(code::INVALID_PARAMS, problem);
         let text = filter.filter(|filter| filter.get().starts_with('{'));
         let text = text.ok_or_else(|| wrong("params.notifications must be an object".to_owned()))?;
@@ -102,7 +109,7 @@ impl Filter {
         ];
         let lists = lists.into_iter().filter(|(asked, _)| *asked).map(|(_, list)| list).collect();
         let tag = Some(Arc::from(id.to_owned()));
-        let filter = Self { lists, resources: Resources::default(), session: None, tag };
+        let filter = Self { lists, resources: Resources::default(), session: None, principal, tag };
         Ok((filter, asked.resource_subscriptions.into_iter().collect()))
     }
 
@@ -148,9 +155,11 @@ impl Filter {
                     Endpoint::Aggregate => true,
                     Endpoint::Server(server) => *server == kind.server,
                 };
+                let shows = shows && self.is_in(&kind.audience);
                 (shows && self.lists.contains(&kind.list)).then(|| self.list_changed(kind.list))
             }
-            ServerEvent::ResourceUpdated { server, uri, aggregate_uri } => {
+            ServerEvent::ResourceUpdated { audience, .. } if !self.is_in(audience) => None,
+            ServerEvent::ResourceUpdated { server, uri, aggregate_uri, .. } => {
                 let uri = match endpoint {
                     Endpoint::Aggregate => aggregate_uri,
                     Endpoint::Server(own) if own == server => uri,
@@ -161,6 +170,14 @@ impl Filter {
             ServerEvent::ForSession { session, message } => {
                 (self.session == Some(*session)).then(|| message.clone())
             }
+        }
+    }
+
+    fn is_in(&self, audience: &Audience) -> bool {
+        match audience {
+            Audience::Everybody => true,
+            Audience::Session(session) => self.session == Some(*session),
+            Audience::Principal(principal) => self.principal == *principal,
         }
     }
 
@@ -242,7 +259,7 @@ mod tests {
 
     fn listening(filter: &str) -> Filter {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let (filter, uris) = Filter::asked(&raw("7"), Some(&raw(filter))).unwrap();
+        let (filter, uris) = Filter::asked(&raw("7"), Some(&raw(filter)), Principal::TokenBearer).unwrap();
         uris.into_iter().for_each(|uri| filter.honour(uri));
         filter
     }
@@ -250,7 +267,9 @@ mod tests {
     #[test]
     fn tells_only_what_was_asked_for() {
         let filter = listening(r#"{"toolsListChanged":true,"taskIds":[1]}"#);
-        let changed = |list| ServerEvent::ListChanged(ListKind { list, server: name("a") });
+        let changed = |list| {
+            ServerEvent::ListChanged(ListKind { list, server: name("a"), audience: Audience::Everybody })
+        };
         assert_eq!(
             filter.messages(&Endpoint::Aggregate, &changed(List::Tools)).unwrap(),
             r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":7}}}"#
@@ -261,12 +280,23 @@ mod tests {
     }
 
     #[test]
+    fn what_concerns_one_client_is_told_to_no_other() {
+        let filter = listening(r#"{"toolsListChanged":true}"#);
+        let changed =
+            |audience| ServerEvent::ListChanged(ListKind { list: List::Tools, server: name("a"), audience });
+        let told = |audience| filter.messages(&Endpoint::Aggregate, &changed(audience)).is_some();
+        assert!(told(Audience::Principal(Principal::TokenBearer)));
+        assert!(!told(Audience::Principal(Principal::LocalUser(7))) && !told(Audience::Session(7)));
+    }
+
+    #[test]
     fn names_a_resource_as_the_client_does() {
         let filter = listening(r#"{"resourceSubscriptions":["x:1"]}"#);
         let event = |uri: &str, aggregate: &str| ServerEvent::ResourceUpdated {
             server: name("a"),
             uri: uri.to_owned(),
             aggregate_uri: aggregate.to_owned(),
+            audience: Audience::Everybody,
         };
         assert!(filter.messages(&Endpoint::Aggregate, &event("y:2", "x:1")).is_some());
         assert!(filter.messages(&Endpoint::Aggregate, &event("x:1", "y:2")).is_none());

@@ -86,6 +86,12 @@ impl Method {
         matches!(self, Self::Initialize | Self::Ping | Self::Subscribe | Self::Unsubscribe | Self::SetLevel)
     }
 
+    /// Whether it begins or ends the watch of a resource.
+    #[must_use]
+    pub fn watches(self) -> bool {
+        matches!(self, Self::Subscribe | Self::Unsubscribe)
+    }
+
     /// Whether only modern revisions have it.
     #[must_use]
     pub fn is_modern_only(self) -> bool {

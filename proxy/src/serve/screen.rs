@@ -127,6 +127,7 @@ mod tests {
 
     fn server(id: &str, state: &'static str) -> ServerStatus {
         ServerStatus {
+            processes: None,
             id: id.to_owned(),
             state,
             era: Some("modern"),

@@ -13,6 +13,7 @@ use crate::servers::reader;
 use crate::servers::server_request::{OpenRequests, ServerRequest};
 use crate::servers::spawn::{Leash, Process};
 use crate::servers::stderr::StderrTail;
+use bytes::Bytes;
 use only1mcp_wire::{Exit, Spawned, Usage};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub trait Notices: Send + Sync + 'static {
     fn resource_updated(&self, uri: &str);
     /// It asks a client something that belongs to no one call. Dropped, it is declined.
     fn asked(&self, request: ServerRequest);
+    /// It says something that belongs to no one call, as a whole message.
+    fn said(&self, message: Bytes);
 }
 
 /// One process of one server, and the conversation with it.

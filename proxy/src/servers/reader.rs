@@ -152,8 +152,15 @@ fn list_changed(connection: &Connection, list: List) {
 fn unknown(connection: &Connection, method: &str, params: Option<&str>) {
     match connection.pending.only_stream() {
         Some(stream) => pass_on(connection, &stream, method, params),
-        None => dropped(connection),
+        None => pass_by(connection, method, params),
     }
+}
+
+/// To whoever knows whose the whole process is.
+fn pass_by(connection: &Connection, method: &str, params: Option<&str>) {
+    let mut message = crate::mcp::request::message(None, method, params);
+    message.pop();
+    connection.notices.said(message.into());
 }
 
 /// The server no longer wants to know what it asked.
@@ -182,7 +189,7 @@ fn log_line(connection: &Connection, method: &str, params: &str) {
     let level = object.and_then(|object| Level::of(&object.get_text("level")?));
     match connection.pending.only_stream_for(level.unwrap_or(Level::ALL)) {
         Some(stream) => pass_on(connection, &stream, method, Some(params)),
-        None => dropped(connection),
+        None => pass_by(connection, method, Some(params)),
     }
 }
 

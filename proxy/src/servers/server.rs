@@ -15,8 +15,8 @@ use only1mcp_policy::view::ServerView;
 use only1mcp_wire::{Partition, ServerName};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tokio::sync::{Semaphore, watch};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,11 @@ pub struct Server {
     notices: Arc<dyn Notices>,
     state: watch::Sender<State>,
     stopped: CancellationToken,
+    /// Wakes it when it is idle.
+    wake: Notify,
+    /// Whether somebody waits for news of it, so that it must not end as idle.
+    is_awaited: OnceLock<Awaited>,
+    last_used: Mutex<Instant>,
     /// Requests that wait for it to become ready.
     waiting: Semaphore,
     /// One turn, once it is known that it asks its clients.
@@ -47,21 +52,26 @@ pub struct Server {
 }
 
 /// Whose processes of a server these are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct Tenant {
     /// Whose state they have.
     pub partition: Partition,
     /// What they are told their client can do, a raw JSON object.
     pub capabilities: Arc<str>,
+    /// What is given back when the last process has ended.
+    pub lease: Option<Arc<dyn fmt::Debug + Send + Sync>>,
 }
 
 impl Tenant {
     /// Everybody: no client's capabilities are those of all, so none are told.
     #[must_use]
     pub fn everybody() -> Self {
-        Self { partition: Partition::SHARED, capabilities: no_capabilities() }
+        Self { partition: Partition::SHARED, capabilities: no_capabilities(), lease: None }
     }
 }
+
+/// Says whether somebody waits for news of a server.
+type Awaited = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// What is remembered from one process to the next.
 #[derive(Debug, Default)]
@@ -83,6 +93,8 @@ pub enum State {
     Restarting,
     /// It could not be started, and why. It is tried again from time to time.
     Failed(Arc<str>),
+    /// It was idle for long enough, or was never needed; the next request starts it.
+    Idle,
     /// It was ended by us.
     Stopped,
 }
@@ -120,6 +132,7 @@ impl State {
             Self::Ready(_) => "ready",
             Self::Restarting => "restarting",
             Self::Failed(_) => "failed",
+            Self::Idle => "idle",
             Self::Stopped => "stopped",
         }
     }
@@ -143,6 +156,9 @@ impl Server {
             notices,
             state: watch::Sender::new(State::Starting),
             stopped: CancellationToken::new(),
+            wake: Notify::new(),
+            is_awaited: OnceLock::new(),
+            last_used: Mutex::new(Instant::now()),
             waiting: Semaphore::new(WAITING_MAX),
             turns: Semaphore::new(1),
             asks: AtomicBool::new(false),
@@ -163,6 +179,37 @@ impl Server {
     /// Gives it other rules and times. A plan with another digest needs a process of its own.
     pub fn set_view(&self, view: ServerView) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// Has it start only when it is needed, with what is known of other processes of the same plan.
+    pub fn rest(&self, facts: Option<Arc<Facts>>) {
+        let mut memory = self.memory();
+        memory.verdict = facts.as_ref().map(|facts| (self.view().digest.clone(), facts.era));
+        memory.facts = facts;
+        drop(memory);
+        self.state.send_replace(State::Idle);
+    }
+
+    /// Keeps it from ending as idle while this holds.
+    pub fn awaited_while(&self, is_awaited: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.is_awaited.set(Box::new(is_awaited));
+    }
+
+    /// When it was last asked something.
+    #[must_use]
+    pub fn last_used(&self) -> Instant {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn used(&self) {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether nobody would miss its process now.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) == 0
+            && !self.is_awaited.get().is_some_and(|awaited| awaited())
     }
 
     /// Where it is in its life, now and later.
@@ -236,10 +283,11 @@ impl Server {
             ));
         };
         let mut state = self.state.subscribe();
+        self.wake.notify_one();
         let settled = state.wait_for(|state| match state {
             State::Ready(ready) => !ready.connection.is_closed(),
             State::Failed(_) | State::Stopped => true,
-            State::Starting | State::Restarting => false,
+            State::Starting | State::Restarting | State::Idle => false,
         });
         match timeout_at(deadline, settled).await {
             Ok(Ok(state)) => match &*state {

@@ -99,6 +99,9 @@ fn tone(state: &str) -> Tone {
 /// What does not fit a column: missing walls, usage and the last error.
 fn notes(server: &Server, paint: Paint) -> String {
     let mut text = String::new();
+    if let Some(processes) = server.processes {
+        text += &format!("  processes: {processes}, each for one client\n");
+    }
     if !server.walls_missing.is_empty() {
         text += &format!("  without: {}\n", server.walls_missing.join(", "));
     }

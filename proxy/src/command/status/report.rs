@@ -41,6 +41,9 @@ pub struct Server {
     /// Its pid as we see it.
     #[serde(default)]
     pub pid: Option<u32>,
+    /// Processes that run, of a server that clients do not share.
+    #[serde(default)]
+    pub processes: Option<u64>,
     /// Walls around it.
     #[serde(default)]
     pub walls: Vec<String>,

@@ -76,7 +76,9 @@ async fn an_update_names_the_resource_as_each_endpoint_does() {
         let uri = "test://only1mcp/two/static";
         assert_eq!(subscribe(&bench, "", 1, "resources/subscribe", uri).await, None);
         let event = tokio::time::timeout(Duration::from_secs(3), events.recv()).await.unwrap().unwrap();
-        let ServerEvent::ResourceUpdated { server, uri, aggregate_uri } = event else { panic!("{event:?}") };
+        let ServerEvent::ResourceUpdated { server, uri, aggregate_uri, .. } = event else {
+            panic!("{event:?}")
+        };
         assert_eq!(
             (server.as_str(), uri.as_str(), aggregate_uri.as_str()),
             ("two", "test://static", "test://only1mcp/two/static")

@@ -35,7 +35,7 @@ pub fn get<E: Exchange>(front: &Arc<Front<E>>, who: &Who, headers: &HeaderMap) -
 
 /// Holds the session's events until the client goes away, and hands them to a newer stream if one comes.
 async fn tell_session(session: &Arc<Session>, client: &mpsc::Sender<Bytes>) {
-    let filter = Filter::legacy(session.resources.clone(), session.caller.session);
+    let filter = Filter::legacy(session.resources.clone(), &session.caller);
     session.newer_stream.notify_waiters();
     loop {
         let mut events = tokio::select! {

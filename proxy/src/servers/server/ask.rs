@@ -68,7 +68,10 @@ impl Server {
     pub async fn ask(&self, asked: &Asked<'_>, client: &ClientSide) -> Result<Answered, RpcError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let _unanswered = Unanswered::new(&self.unanswered);
-        self.ask_uncounted(asked, Some(client)).await
+        self.used();
+        let answered = self.ask_uncounted(asked, Some(client)).await;
+        self.used();
+        answered
     }
 
     /// [`Server::ask`] for ourselves.

@@ -3,7 +3,7 @@
 use super::{Ready, Server, State};
 use crate::exchange::Era;
 use crate::limits::{
-    EXIT_REPORT_WAIT, REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE,
+    EXIT_REPORT_WAIT, REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE, WAITING_MAX,
 };
 use crate::servers::connection::Connection;
 use crate::servers::era::{Greeting, cut, greet};
@@ -18,6 +18,9 @@ impl Server {
     pub async fn run(self: Arc<Self>) {
         let mut wait = RESTART_WAIT_MIN;
         loop {
+            if !self.awake().await {
+                break;
+            }
             let started = tokio::select! {
                 started = self.start() => started,
                 () = self.stopped.cancelled() => break,
@@ -28,6 +31,10 @@ impl Server {
                     self.watch(ready).await;
                     if self.stopped.is_cancelled() {
                         break;
+                    }
+                    if matches!(*self.state.borrow(), State::Idle) {
+                        wait = RESTART_WAIT_MIN;
+                        continue;
                     }
                     if began.elapsed() >= RUN_COUNTED_STABLE {
                         wait = RESTART_WAIT_MIN;
@@ -43,6 +50,41 @@ impl Server {
             wait = (wait * 2).min(RESTART_WAIT_MAX);
         }
         self.state.send_replace(State::Stopped);
+    }
+
+    /// Waits while it is idle. False if it was stopped.
+    async fn awake(&self) -> bool {
+        if !matches!(*self.state.borrow(), State::Idle) {
+            return true;
+        }
+        loop {
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = self.stopped.cancelled() => return false,
+            }
+            // Else whoever woke it has gone again, or was served before it became idle.
+            if self.waiting.available_permits() < WAITING_MAX {
+                break;
+            }
+        }
+        self.used();
+        self.state.send_replace(State::Starting);
+        true
+    }
+
+    /// Waits until nobody has asked it anything for its idle time; for ever if it has none.
+    async fn idle(&self) {
+        let Some(limit) = self.view().idle_timeout_ms.map(Duration::from_millis) else {
+            return std::future::pending().await;
+        };
+        loop {
+            let since = if self.is_unused() { self.last_used() } else { Instant::now() };
+            if since.elapsed() >= limit {
+                return;
+            }
+            // One that is in use is looked at again after the whole time.
+            tokio::time::sleep_until(since + limit).await;
+        }
     }
 
     /// Starts a process and says the first words; a second process if the first did not answer the probe.
@@ -89,6 +131,14 @@ impl Server {
         self.state.send_replace(State::Ready(ready));
         tokio::select! {
             () = connection.closed() => {}
+            () = self.idle() => {
+                tracing::info!(server = %self.name, "idle; ended until it is needed");
+                // In this order: who finds it closed must not think that it failed.
+                self.state.send_replace(State::Idle);
+                connection.close("it was idle");
+                connection.exit(EXIT_REPORT_WAIT).await;
+                return;
+            }
             () = self.stopped.cancelled() => {
                 connection.close("it was stopped");
                 connection.exit(EXIT_REPORT_WAIT).await;

@@ -1,0 +1,215 @@
+//! Servers that clients do not share: who gets which process, when it begins and ends, and what it is told.
+
+use crate::core::scripted::{Bench, Fixture, server_view, view};
+use crate::exchange::Era::{self, Legacy, Modern};
+use crate::exchange::{Audience, Caller, Exchange as _, Principal, ServerEvent};
+use crate::limits::INSTANCES_PER_SERVER_MAX;
+use crate::mcp::error::OVERLOADED;
+use only1mcp_policy::view::{Scope, ServerView};
+use only1mcp_wire::Partition;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+const IDLE: Duration = Duration::from_secs(300);
+
+fn bench(scope: Scope, fixture: &Fixture) -> Bench {
+    let idle_timeout_ms = Some(u64::try_from(IDLE.as_millis()).unwrap());
+    let view_of = ServerView { scope, idle_timeout_ms, ..server_view("own") };
+    let mut view = view(&[]);
+    view.servers = vec![view_of];
+    Bench::start_with(&[("own", fixture.script())], view)
+}
+
+fn caller(era: Era, session: u64, uid: u32, capabilities: &str) -> Caller {
+    let mut caller = Bench::caller("own", era, (era == Legacy).then_some(session));
+    caller.principal = Principal::LocalUser(uid);
+    caller.capabilities = capabilities.into();
+    caller
+}
+
+async fn ask(bench: &Bench, caller: &Caller, method: &str, mut params: Value) -> Value {
+    if caller.era == Modern {
+        let capabilities: Value = serde_json::from_str(&caller.capabilities).unwrap();
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;
+    }
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    let answer = bench.raw(caller.clone(), body, mpsc::channel(64).0).await;
+    serde_json::from_slice(&answer.response).unwrap()
+}
+
+/// Which process answers this caller.
+async fn process(bench: &Bench, caller: &Caller) -> String {
+    let answer = ask(bench, caller, "tools/call", json!({"name": "pid"})).await;
+    answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_session_has_a_process_of_its_own_that_ends_with_it() {
+    let bench = bench(Scope::Session, &Fixture::new(Legacy));
+    assert_eq!(bench.launcher.spawns("own"), 0, "nothing runs before it is needed");
+    let [one, two] = [1, 2].map(|session| caller(Legacy, session, 7, "{}"));
+    assert_eq!((process(&bench, &one).await.as_str(), process(&bench, &two).await.as_str()), ("1", "2"));
+    assert_eq!(process(&bench, &one).await, "1");
+    let status = bench.core.status().servers.remove(0);
+    assert_eq!((status.processes, status.state, status.calls), (Some(2), "ready", 3));
+    bench.core.session_ended(1);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.core.status().servers[0].processes, Some(1));
+    // The directory of the one that has ended is taken again, by the same principal alone.
+    process(&bench, &caller(Legacy, 3, 7, "{}")).await;
+    process(&bench, &caller(Legacy, 4, 8, "{}")).await;
+    let partitions = bench.launcher.partitions.lock().unwrap().clone();
+    assert_eq!(partitions[2], partitions[0]);
+    assert!(partitions[3] != partitions[0] && partitions[1] != partitions[0]);
+    assert!(!partitions.contains(&Partition::SHARED));
+}
+
+#[tokio::test(start_paused = true)]
+async fn modern_requests_of_one_principal_share_a_process_as_they_have_no_session() {
+    for scope in [Scope::Session, Scope::Principal] {
+        let bench = bench(scope, &Fixture::new(Legacy));
+        let [me, you] = [7, 8].map(|uid| caller(Modern, 0, uid, "{}"));
+        assert_eq!(process(&bench, &me).await, process(&bench, &me).await);
+        assert_ne!(process(&bench, &me).await, process(&bench, &you).await);
+        let legacy = process(&bench, &caller(Legacy, 1, 7, "{}")).await;
+        assert_eq!(legacy == process(&bench, &me).await, scope == Scope::Principal);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_of_one_client_is_told_what_that_client_can_do() {
+    let fixture = Fixture::new(Legacy);
+    let bench = bench(Scope::Session, &fixture);
+    process(&bench, &caller(Legacy, 1, 7, r#"{"elicitation":{}}"#)).await;
+    process(&bench, &caller(Legacy, 2, 7, "{}")).await;
+    let told: Vec<Value> =
+        fixture.heard("initialize").iter().map(|heard| heard["params"]["capabilities"].clone()).collect();
+    assert_eq!(told, [json!({"elicitation": {}}), json!({})]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_process_ends_its_lists_stay_and_the_next_call_starts_it_again() {
+    let fixture = Fixture::new(Legacy);
+    let bench = bench(Scope::Principal, &fixture);
+    let me = caller(Legacy, 1, 7, "{}");
+    let listed = ask(&bench, &me, "tools/list", json!({})).await;
+    assert_eq!(process(&bench, &me).await, "1");
+    tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+    assert_eq!(process(&bench, &me).await, "1", "it was used again before its time was over");
+    tokio::time::sleep(IDLE + Duration::from_secs(5)).await;
+    assert_eq!(bench.core.status().servers[0].state, "idle");
+    assert_eq!(ask(&bench, &me, "tools/list", json!({})).await["result"]["tools"], listed["result"]["tools"]);
+    assert_eq!(bench.launcher.spawns("own"), 1, "a list wakes nobody");
+    assert_eq!(process(&bench, &me).await, "2");
+    assert_eq!(bench.core.status().servers[0].restarts, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_client_with_the_same_capabilities_sees_the_lists_before_its_process_runs() {
+    let fixture = Fixture::new(Legacy);
+    let bench = bench(Scope::Session, &fixture);
+    let all = ask(&bench, &caller(Legacy, 1, 7, "{}"), "tools/list", json!({})).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut aggregate = caller(Legacy, 2, 7, "{}");
+    aggregate.endpoint = crate::exchange::Endpoint::Aggregate;
+    let listed = ask(&bench, &aggregate, "tools/list", json!({})).await;
+    assert_eq!(
+        listed["result"]["tools"].as_array().unwrap().len(),
+        all["result"]["tools"].as_array().unwrap().len()
+    );
+    assert_eq!(bench.launcher.spawns("own"), 1);
+    // One that can do more is another client: its lists may be others.
+    aggregate.capabilities = r#"{"roots":{}}"#.into();
+    aggregate.session = Some(3);
+    ask(&bench, &aggregate, "tools/list", json!({})).await;
+    assert_eq!(bench.launcher.spawns("own"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_clients_process_says_reaches_no_other_client() {
+    let fixture = Fixture::new(Legacy);
+    let bench = bench(Scope::Session, &fixture);
+    let one = caller(Legacy, 1, 7, r#"{"roots":{}}"#);
+    process(&bench, &one).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut events = bench.core.events();
+    ask(&bench, &one, "tools/call", json!({"name": "announce"})).await;
+    let ServerEvent::ListChanged(changed) = events.recv().await.unwrap() else { panic!() };
+    assert_eq!(changed.audience, Audience::Session(1));
+    ask(&bench, &one, "resources/subscribe", json!({"uri": "test://static"})).await;
+    ask(&bench, &one, "tools/call", json!({"name": "touch"})).await;
+    let ServerEvent::ResourceUpdated { audience, .. } = events.recv().await.unwrap() else { panic!() };
+    assert_eq!(audience, Audience::Session(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_several_calls_under_way_a_session_is_asked_on_its_own_stream() {
+    let fixture = Fixture::new(Legacy);
+    let bench = bench(Scope::Session, &fixture);
+    let one = caller(Legacy, 1, 7, r#"{"roots":{}}"#);
+    let mut events = bench.core.events();
+    let calls = ["hang", "roots"].map(|tool| {
+        let (core, one) = (bench.core.clone(), one.clone());
+        let body = json!({"jsonrpc": "2.0", "id": tool, "method": "tools/call", "params": {"name": tool}});
+        tokio::spawn(async move { core.request(one, body.to_string().into(), mpsc::channel(8).0).await })
+    });
+    let asked = loop {
+        if let ServerEvent::ForSession { session: 1, message } = events.recv().await.unwrap() {
+            break serde_json::from_slice::<Value>(&message).unwrap();
+        }
+    };
+    assert_eq!(asked["method"], "roots/list");
+    let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": [1]}});
+    bench.core.response(&one, &answer.to_string().into());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let heard = fixture.heard.lock().unwrap().clone();
+    assert!(
+        heard.iter().any(|heard| heard["id"] == "r" && heard["result"] == json!({"roots": [1]})),
+        "{heard:?}"
+    );
+    let changed = json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}).to_string();
+    bench.core.clone().notification(one, changed.into()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(fixture.heard("notifications/roots/list_changed").len(), 1);
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_number_of_processes_is_bounded_and_who_does_not_use_one_makes_room() {
+    let bench = bench(Scope::Session, &Fixture::new(Legacy));
+    let hang = |session: u64| {
+        let (core, caller) = (bench.core.clone(), caller(Legacy, session, 7, "{}"));
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "hang"}})
+            .to_string();
+        tokio::spawn(async move { core.request(caller, body.into(), mpsc::channel(8).0).await })
+    };
+    let most = u64::try_from(INSTANCES_PER_SERVER_MAX).unwrap();
+    let hanging: Vec<_> = (0..most).map(hang).collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let refused = ask(&bench, &caller(Legacy, most, 7, "{}"), "tools/call", json!({"name": "pid"})).await;
+    assert_eq!(refused["error"]["code"], OVERLOADED, "{refused}");
+    assert!(
+        refused["error"]["message"].as_str().unwrap().contains("help: try again when a session has ended")
+    );
+    hanging[0].abort();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    process(&bench, &caller(Legacy, most, 7, "{}")).await;
+    hanging.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_without_the_server_or_with_another_plan_ends_its_processes() {
+    let bench = bench(Scope::Session, &Fixture::new(Legacy));
+    let one = caller(Legacy, 1, 7, "{}");
+    process(&bench, &one).await;
+    let mut view = view(&[]);
+    view.servers = vec![ServerView { scope: Scope::Session, digest: "another".into(), ..server_view("own") }];
+    let in_force = crate::servers::spawn::InForce { generation: 2, view };
+    bench.launcher.in_force.send_replace(Arc::new(in_force));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(bench.core.status().servers[0].processes, Some(0));
+    assert_eq!(process(&bench, &one).await, "2");
+}
