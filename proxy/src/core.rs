@@ -304,6 +304,20 @@ impl Exchange for Core {
         self.end_instances_of(session);
     }
 
+    fn input_schema(&self, caller: &Caller, tool: &str) -> Option<Bytes> {
+        let (member, name) = match &caller.endpoint {
+            Endpoint::Server(name) => (self.catalogue().member(name)?.clone(), tool.to_owned()),
+            Endpoint::Aggregate => {
+                let catalogue = self.catalogue_for(caller).ok()?;
+                let target = catalogue.tool(tool)?;
+                (catalogue.members.get(target.index)?.clone(), target.name.clone())
+            }
+        };
+        let lists = self.instance_for(caller, &member).ok()?.lists();
+        let item = lists.tools.iter().find(|item| item.key == name)?;
+        Object::parse(&item.raw, Keys::Exact).ok()?.get("inputSchema").map(|schema| schema.to_owned().into())
+    }
+
     fn has_server(&self, name: &ServerName) -> bool {
         self.catalogue().member(name).is_some()
     }

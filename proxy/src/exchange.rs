@@ -156,11 +156,9 @@ pub trait Exchange: Send + Sync + 'static {
     /// Tells the core that a legacy session or relay connection has ended.
     fn session_ended(&self, session: u64);
 
-    /// The input schema of a tool as clients of this endpoint see it, if it is known: a front checks
-    /// the headers of a modern call by it that repeat arguments.
-    fn input_schema(&self, _endpoint: &Endpoint, _tool: &str) -> Option<Bytes> {
-        None
-    }
+    /// The input schema of a tool as this client sees it, if it is known: a front checks the headers of a modern
+    /// call by it that repeat arguments.
+    fn input_schema(&self, caller: &Caller, tool: &str) -> Option<Bytes>;
 
     /// Whether a server of this name is configured.
     fn has_server(&self, name: &ServerName) -> bool;

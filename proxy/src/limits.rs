@@ -30,6 +30,8 @@ pub const INSTANCES_MAX: usize = 192;
 pub const INSTANCES_PER_SERVER_MAX: usize = 32;
 /// Lists of servers that are remembered for processes that do not run.
 pub const REMEMBERED_LISTS_MAX: usize = 256;
+/// How often we look whether the client of a shared process has answered what it was asked.
+pub const TURN_POLL: Duration = Duration::from_millis(20);
 /// Requests of one process to its clients that may be unanswered.
 pub const SERVER_REQUESTS_MAX: usize = 64;
 /// Requests of a server that may wait for one call of a client to look at them.

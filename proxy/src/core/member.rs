@@ -17,6 +17,7 @@ use only1mcp_wire::ServerName;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// One server as the catalogue knows it.
 #[derive(Debug)]
@@ -167,12 +168,15 @@ impl Member {
         self.bell.dirty.store(0, Ordering::Release);
         let mut failed = self.refresh(Which::ALL, ready, core).await;
         self.settled.send_replace(true);
+        // The first change is told at once, those that follow it closely together.
+        let mut quiet_until = Instant::now();
         loop {
             tokio::select! {
                 () = ready.connection.closed() => return,
-                () = self.bell.ring.notified() => tokio::time::sleep(LIST_CHANGE_QUIET).await,
+                () = self.bell.ring.notified() => tokio::time::sleep_until(quiet_until).await,
                 () = tokio::time::sleep(LIST_RETRY_WAIT), if !failed.is_empty() => {}
             }
+            quiet_until = Instant::now() + LIST_CHANGE_QUIET;
             let which = Which::from_bits(self.bell.dirty.swap(0, Ordering::AcqRel)).and(failed);
             failed = self.refresh(which, ready, core).await;
         }

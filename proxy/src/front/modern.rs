@@ -55,34 +55,35 @@ async fn answer_request<E: Exchange>(
     request: &Request<'_>,
 ) -> Result<Response, Fault> {
     let accepts = headers::accept(headers)?;
-    let (version, capabilities) = check(front, &endpoint, headers, request)?;
-    let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None, capabilities };
+    let caller = check(front, (endpoint, principal), headers, request)?;
     match &*request.method {
         "subscriptions/listen" => listen_stream(front, caller, request).await,
         _ => forward(front, caller, body, accepts).await,
     }
 }
 
-/// Checks all that a modern request must say of itself, and gives its revision and what its client can do.
+/// Checks all that a modern request must say of itself, and gives who asks.
 fn check<E: Exchange>(
     front: &Front<E>,
-    endpoint: &Endpoint,
+    (endpoint, principal): (Endpoint, Principal),
     headers: &HeaderMap,
     request: &Request<'_>,
-) -> Result<(&'static str, Arc<str>), Fault> {
+) -> Result<Caller, Fault> {
     let params = Params::read(request.params)?;
     let declared = era::declared_version(&params)?;
     headers::expect(headers::VERSION, headers::single(headers, headers::VERSION)?, &declared)?;
     let version = era::modern_version(&params)?;
     headers::repeat_body(headers, &request.method, &params)?;
     era::refuse_removed(&request.method)?;
+    let capabilities = params.client_capabilities();
+    let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None, capabilities };
     if request.method == "tools/call"
         && let Some(tool) = era::string(params.name)
-        && let Some(schema) = front.exchange.input_schema(endpoint, &tool)
+        && let Some(schema) = front.exchange.input_schema(&caller, &tool)
     {
         parameters::check(headers, &schema, &params)?;
     }
-    Ok((version, params.client_capabilities()))
+    Ok(caller)
 }
 
 async fn forward<E: Exchange>(

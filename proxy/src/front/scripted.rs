@@ -5,7 +5,7 @@ use super::era::Params;
 use super::error::{Fault, code};
 use super::identity::{Identity, Peer, Token, Trust};
 use super::message::{self, Message};
-use crate::exchange::{Answer, Audience, Caller, Endpoint, Exchange, List, ListKind, ServerEvent};
+use crate::exchange::{Answer, Audience, Caller, Exchange, List, ListKind, ServerEvent};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -144,7 +144,7 @@ impl Exchange for Scripted {
         self.ended.lock().unwrap().push(session);
     }
 
-    fn input_schema(&self, _: &Endpoint, tool: &str) -> Option<Bytes> {
+    fn input_schema(&self, _: &Caller, tool: &str) -> Option<Bytes> {
         let schema = r#"{"properties":{"region":{"type":"string","x-mcp-header":"Region"}}}"#;
         (tool == "echo").then(|| Bytes::from(schema))
     }

@@ -8,7 +8,7 @@ use crate::mcp::request::message;
 use crate::servers::backlog::Backlog;
 use crate::servers::cache::Cache;
 use crate::servers::outbox::{Outbox, OutboxError};
-use crate::servers::pending::{Entry, Pending, Reply, Stream};
+use crate::servers::pending::{Clients, Entry, Pending, Reply, Stream};
 use crate::servers::reader;
 use crate::servers::server_request::{OpenRequests, ServerRequest};
 use crate::servers::spawn::{Leash, Process};
@@ -39,6 +39,7 @@ pub trait Notices: Send + Sync + 'static {
 pub struct Connection {
     /// What the launcher said of the process.
     pub spawned: Spawned,
+    pub(super) clients: Clients,
     pub(super) outbox: Outbox,
     pub(super) pending: Pending,
     pub(super) open_requests: OpenRequests,
@@ -115,12 +116,13 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// Takes over the pipes of `process` and starts the tasks that read and write them.
     #[must_use]
-    pub fn open(process: Process, notices: Arc<dyn Notices>) -> Arc<Self> {
+    pub fn open(process: Process, notices: Arc<dyn Notices>, clients: Clients) -> Arc<Self> {
         let Process { stdin, stdout, stderr, spawned, exit, leash } = process;
         let (report, told) = watch::channel(None);
         tokio::spawn(async move { report.send_replace(Some(exit.await.ok())) });
         let connection = Arc::new(Self {
             spawned,
+            clients,
             outbox: Outbox::new(stdin),
             pending: Pending::default(),
             open_requests: OpenRequests::default(),
@@ -255,6 +257,12 @@ impl Connection {
     #[must_use]
     pub fn has_asked(&self) -> bool {
         self.counters.requests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a client is being asked anything for it.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.pending.is_asking()
     }
 
     /// Requests in its hands.

@@ -39,6 +39,15 @@ impl Entry {
     }
 }
 
+/// Whose calls are in a server's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clients {
+    /// Anybody's.
+    Any,
+    /// Those of one client.
+    One,
+}
+
 /// Whose a request of a server can be.
 #[derive(Debug)]
 pub enum Asker {
@@ -189,18 +198,28 @@ impl Pending {
         }
     }
 
-    /// The one call a request of the server can belong to: with more than one in its hands nobody can say
-    /// whose it is, and one client's question must never reach another.
+    /// The call a request of the server belongs to. With more than one in its hands nobody can say whose it is, and
+    /// one client's question must never reach another. Where all are one client's, the newest that is not asked
+    /// anything yet tells it: the answer finds its question whichever call brings it.
     #[must_use]
-    pub fn asker(&self) -> Asker {
+    pub fn asker(&self, clients: Clients) -> Asker {
         let entries = self.lock();
-        let mut calls =
-            entries.iter().filter_map(|(id, entry)| Some((id, entry.stream.as_ref()?.requests.as_ref()?)));
-        match (calls.next(), calls.next()) {
-            (Some((id, requests)), None) => Asker::One(*id, requests.clone()),
+        let calls = || {
+            let requests = |entry: &Entry| entry.stream.as_ref()?.requests.clone();
+            entries.iter().filter_map(move |(id, entry)| Some((*id, entry.unanswered, requests(entry)?)))
+        };
+        let newest = calls().max_by_key(|(id, unanswered, _)| (*unanswered == 0, *id));
+        match (newest, clients) {
             (None, _) => Asker::Nobody,
-            _ => Asker::Several,
+            (Some(_), Clients::Any) if calls().nth(1).is_some() => Asker::Several,
+            (Some((id, _, requests)), _) => Asker::One(id, requests),
         }
+    }
+
+    /// Whether a client is being asked anything.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.lock().values().any(|entry| entry.unanswered > 0)
     }
 
     /// The one stream a log line of this level can belong to, if its client wants such lines.

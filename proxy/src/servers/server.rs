@@ -9,7 +9,7 @@ use crate::limits::{DRAIN_POLL, DRAIN_TIME, WAITING_MAX};
 use crate::mcp::error::{OVERLOADED, RpcError, SERVER_UNAVAILABLE};
 use crate::servers::connection::{Connection, Notices};
 use crate::servers::era::Facts;
-use crate::servers::pending::Reply;
+use crate::servers::pending::{Clients, Reply};
 use crate::servers::spawn::Spawner;
 use only1mcp_policy::view::ServerView;
 use only1mcp_wire::{Partition, ServerName};
@@ -63,6 +63,12 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// Whose calls its processes get.
+    #[must_use]
+    pub fn clients(&self) -> Clients {
+        if self.partition == Partition::SHARED { Clients::Any } else { Clients::One }
+    }
+
     /// Everybody: no client's capabilities are those of all, so none are told.
     #[must_use]
     pub fn everybody() -> Self {

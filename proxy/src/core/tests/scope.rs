@@ -146,21 +146,21 @@ async fn what_one_clients_process_says_reaches_no_other_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_several_calls_under_way_a_session_is_asked_on_its_own_stream() {
+async fn with_several_calls_under_way_a_session_is_asked_on_the_stream_of_its_newest() {
     let fixture = Fixture::new(Legacy);
     let bench = bench(Scope::Session, &fixture);
     let one = caller(Legacy, 1, 7, r#"{"roots":{}}"#);
-    let mut events = bench.core.events();
-    let calls = ["hang", "roots"].map(|tool| {
+    let mut streams = Vec::new();
+    let mut calls = Vec::new();
+    for tool in ["hang", "roots"] {
         let (core, one) = (bench.core.clone(), one.clone());
+        let (sender, stream) = mpsc::channel(8);
         let body = json!({"jsonrpc": "2.0", "id": tool, "method": "tools/call", "params": {"name": tool}});
-        tokio::spawn(async move { core.request(one, body.to_string().into(), mpsc::channel(8).0).await })
-    });
-    let asked = loop {
-        if let ServerEvent::ForSession { session: 1, message } = events.recv().await.unwrap() {
-            break serde_json::from_slice::<Value>(&message).unwrap();
-        }
-    };
+        calls.push(tokio::spawn(async move { core.request(one, body.to_string().into(), sender).await }));
+        streams.push(stream);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let asked: Value = serde_json::from_slice(&streams[1].recv().await.unwrap()).unwrap();
     assert_eq!(asked["method"], "roots/list");
     let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": [1]}});
     bench.core.response(&one, &answer.to_string().into());
@@ -212,4 +212,58 @@ async fn a_configuration_without_the_server_or_with_another_plan_ends_its_proces
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(bench.core.status().servers[0].processes, Some(0));
     assert_eq!(process(&bench, &one).await, "2");
+}
+
+/// A legacy server that asks in each call, and answers the call when its own question is answered.
+fn asks_in_each_call() -> crate::core::scripted::Script {
+    crate::core::scripted::script(|mut wire| async move {
+        let mut calls = std::collections::HashMap::new();
+        while let Some(message) = wire.read().await {
+            match message["method"].as_str() {
+                Some("initialize") => {
+                    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
+                    wire.result(&message, &result).await;
+                }
+                Some("tools/list") => wire.result(&message, &json!({"tools": [{"name": "x"}]})).await,
+                Some("tools/call") => {
+                    let id = format!("q{}", calls.len());
+                    calls.insert(json!(id).to_string(), message);
+                    wire.write(&json!({"jsonrpc": "2.0", "id": id, "method": "roots/list"})).await;
+                }
+                None => {
+                    if let Some(call) = calls.get(&message["id"].to_string()).cloned() {
+                        let text = json!({"call": call["params"]["arguments"], "heard": message["result"]});
+                        wire.result(&call, &json!({"content": [{"type": "text", "text": text.to_string()}]}))
+                            .await;
+                    }
+                }
+                _ if message.get("id").is_some() => wire.error(&message, -32601, "no").await,
+                _ => {}
+            }
+        }
+        only1mcp_wire::Exit::Status(0)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_nobody_came_back_to_keeps_no_other_call_of_its_principal_waiting() {
+    let mut view = view(&[]);
+    view.servers = vec![ServerView { scope: Scope::Principal, ..server_view("own") }];
+    let bench = Bench::start_with(&[("own", asks_in_each_call())], view);
+    let me = caller(Modern, 0, 7, r#"{"roots":{}}"#);
+    let call = async |n: u32, more: Value| {
+        let mut params = json!({"name": "x", "arguments": {"n": n}});
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask(&bench, &me, "tools/call", params).await["result"].take()
+    };
+    let parked = [call(0, json!({})).await, call(1, json!({})).await, call(2, json!({})).await];
+    assert!(parked.iter().all(|parked| parked["resultType"] == "input_required"), "{parked:?}");
+    for n in [2, 1] {
+        let state = &parked[usize::try_from(n).unwrap()]["requestState"];
+        let back = json!({"requestState": state, "inputResponses": {"1": {"roots": [n]}}});
+        let answer = call(n, back).await;
+        let text: Value = serde_json::from_str(answer["content"][0]["text"].as_str().unwrap()).unwrap();
+        assert_eq!(text, json!({"call": {"n": n}, "heard": {"roots": [n]}}));
+    }
+    assert_eq!(bench.core.parked.len(), 1);
 }

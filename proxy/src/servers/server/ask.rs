@@ -3,14 +3,14 @@
 use super::life::limit_reached;
 use super::{Answered, Ready, Server, State};
 use crate::exchange::{Era, Principal};
-use crate::limits::END_REPORT_WAIT;
+use crate::limits::{END_REPORT_WAIT, TURN_POLL};
 use crate::mcp::error::{INTERNAL_ERROR, OUTCOME_UNKNOWN, OVERLOADED, RpcError, TIMED_OUT};
 use crate::mcp::method::Method;
 use crate::mcp::request::Asked;
 use crate::servers::cache::{Cache, Key};
 use crate::servers::connection::{Call, CallFailure, Connection, OnDrop};
 use crate::servers::era::Facts;
-use crate::servers::pending::{Reply, Stream};
+use crate::servers::pending::{Clients, Reply, Stream};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -136,19 +136,31 @@ impl Server {
         client: Option<&ClientSide>,
         deadline: Instant,
     ) -> Result<Option<SemaphorePermit<'_>>, RpcError> {
-        if client.is_none_or(|client| client.requests.is_none()) || !self.asks_its_clients() {
+        let may_be_asked = client.is_some_and(|client| client.requests.is_some());
+        if !may_be_asked || self.tenant.clients() == Clients::One || !self.asks_its_clients() {
             return Ok(None);
         }
         let Ok(_waiting) = self.waiting.try_acquire() else {
             let message = format!("too many requests wait for server \"{}\"", self.name);
             return Err(RpcError::new(OVERLOADED, message));
         };
-        let turn = timeout_at(deadline, self.turns.acquire()).await;
-        turn.ok().and_then(Result::ok).map(Some).ok_or_else(|| {
+        let turn = timeout_at(deadline, async {
+            let turn = self.turns.acquire().await.ok()?;
+            // The first call that was asked something had no turn yet: nobody knew that there would be any.
+            while self.is_asking() {
+                tokio::time::sleep(TURN_POLL).await;
+            }
+            Some(turn)
+        });
+        turn.await.ok().flatten().map(Some).ok_or_else(|| {
             let message =
                 format!("server \"{}\" is waiting for another client's answer: try again later", self.name);
             RpcError::new(OVERLOADED, message)
         })
+    }
+
+    fn is_asking(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Ready(ready) if ready.connection.is_asking())
     }
 
     /// Whether it has ever asked a client something, in this or an earlier process.
