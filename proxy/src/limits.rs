@@ -36,6 +36,8 @@ pub const TURN_POLL: Duration = Duration::from_millis(20);
 pub const SERVER_REQUESTS_MAX: usize = 64;
 /// Requests of a server that may wait for one call of a client to look at them.
 pub const SERVER_REQUESTS_QUEUE: usize = 8;
+/// How long after one request of a server others count as asked together with it.
+pub const REQUESTS_TOGETHER_WAIT: Duration = Duration::from_millis(10);
 /// How long a client may take to answer a request of a server: a person may have to decide.
 pub const CLIENT_ANSWER_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// Rounds of questions one call of a legacy client may take at a modern server.

@@ -65,8 +65,12 @@ impl Call {
         }
     }
 
-    /// What else the server has asked already.
-    pub fn more_requests(&mut self) -> Vec<ServerRequest> {
-        std::iter::from_fn(|| self.requests.try_recv().ok()).collect()
+    /// What else the server asks.
+    pub async fn next_request(&mut self) -> ServerRequest {
+        match self.requests.recv().await {
+            Some(request) => request,
+            // The call itself holds the other end.
+            None => std::future::pending().await,
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::core::sealed::{Bound, Kept, Seal};
 use crate::exchange::{Era, Principal};
 use crate::limits::{
     PARKED_CALLS_MAX, PARKED_CALLS_PER_PRINCIPAL_MAX, PARKED_TIME_MAX, REQUEST_STATE_TIME_MAX,
+    REQUESTS_TOGETHER_WAIT,
 };
 use crate::mcp::digest;
 use crate::mcp::error::{INTERNAL_ERROR, OVERLOADED, RpcError};
@@ -21,7 +22,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 /// All calls that wait for their clients.
@@ -147,8 +148,12 @@ impl<'a> Request<'a> {
                 }
                 Turn::Answer(answer) => return answer.map(Heard::Answer),
                 Turn::Request(request) => {
-                    let all = std::iter::once(request).chain(call.more_requests());
-                    let able: Vec<ServerRequest> = all.filter_map(|request| self.able(request)).collect();
+                    let mut all = vec![request];
+                    // What is asked in one breath is answered in one round.
+                    while let Ok(more) = timeout(REQUESTS_TOGETHER_WAIT, call.next_request()).await {
+                        all.push(more);
+                    }
+                    let able: Vec<_> = all.into_iter().filter_map(|request| self.able(request)).collect();
                     if !able.is_empty() {
                         return self.park(call, (1..).zip(able).collect());
                     }
