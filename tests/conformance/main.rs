@@ -1,0 +1,134 @@
+//! The official conformance suite against the proxy: each era's requirements at a server of each era, through
+//! `/mcp/SERVER`. The verdict is the suite's own; every check of every scenario counts, required or not, and a warning
+//! counts as a failure. What cannot apply is named with its reason, and must really fail.
+
+mod report;
+
+use harness::configuration::Configuration;
+use harness::daemon::Daemon;
+use harness::parts;
+use harness::run::{Outcome, run_with_input};
+use report::{Scenario, read};
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(300);
+const LEGACY: &str = "2025-11-25";
+const MODERN: &str = "2026-07-28";
+
+/// One cell: which of the fixtures is asked by a client of which revision.
+struct Cell {
+    server: &'static str,
+    revision: &'static str,
+    /// Scenarios of that revision's list.
+    scenarios: usize,
+    /// Scenarios that cannot apply, by how they begin, and why.
+    cannot_apply: &'static [(&'static str, &'static str)],
+}
+
+const TASKS: (&str, &str) = ("tasks-", "the fixture has no tasks, which are an extension since 2026-07-28");
+
+const CELLS: [Cell; 4] = [
+    Cell { server: "legacy", revision: LEGACY, scenarios: 33, cannot_apply: &[] },
+    Cell { server: "modern", revision: MODERN, scenarios: 50, cannot_apply: &[TASKS] },
+    Cell {
+        server: "modern",
+        revision: LEGACY,
+        scenarios: 33,
+        cannot_apply: &[(
+            "server-sse-polling",
+            "events of a request's own stream cannot be asked for again yet",
+        )],
+    },
+    Cell {
+        server: "legacy",
+        revision: MODERN,
+        scenarios: 50,
+        cannot_apply: &[
+            TASKS,
+            (
+                "input-required-result-basic-elicitation",
+                "wants a key by name, and requests of legacy servers have none",
+            ),
+            (
+                "input-required-result-ignore-extra-params",
+                "answers a question before it was asked, which a legacy server cannot take",
+            ),
+        ],
+    },
+];
+
+fn daemon() -> Daemon {
+    // A legacy server asks its client only if it was told in the handshake what that client can do.
+    let configuration = Configuration::new()
+        .fixture_with("legacy", "--conformance --era legacy", "scope: session")
+        .fixture("modern", "--conformance --era modern");
+    Daemon::start(&configuration)
+}
+
+fn judge(daemon: &Daemon, cell: &Cell) -> (Outcome, Vec<Scenario>) {
+    let results = daemon.scratch.join("results");
+    let suite = parts::part("npm/node_modules/@modelcontextprotocol/conformance/dist/index.js");
+    let mut command = Command::new(parts::node_22());
+    command.arg(suite).arg("server").arg("--url");
+    command.arg(format!("http://{}/mcp/{}", daemon.endpoint().address, cell.server));
+    command.args(["--requirements", cell.revision, "-o"]).arg(&results);
+    command.env("HOME", daemon.scratch.join("home"));
+    let outcome = run_with_input(&mut command, "", LIMIT);
+    let scenarios = read(&results);
+    (outcome, scenarios)
+}
+
+fn hold(cell: &Cell) {
+    if nix::unistd::getuid().is_root() {
+        // tests/run does not start it as root: a daemon of root's asks for a token, which the suite cannot send.
+        panic!("run this as an ordinary user");
+    }
+    let daemon = daemon();
+    let (outcome, scenarios) = judge(&daemon, cell);
+    assert_eq!(scenarios.len(), cell.scenarios, "scenarios that ran: {outcome:?}\n{}", daemon.story());
+    let mut wrong = Vec::new();
+    let mut passed = 0;
+    for Scenario { name, checks, faults } in &scenarios {
+        let excuse = cell.cannot_apply.iter().find(|(begins, _)| name.starts_with(begins));
+        match (excuse, faults.is_empty()) {
+            (None, true) => passed += 1,
+            (None, false) => wrong.push(format!("{name}: {}", faults.join("; "))),
+            (Some((_, why)), false) => println!("{name} cannot apply: {why}"),
+            (Some(_), true) => wrong.push(format!("{name} passes, so it does apply")),
+        }
+        if *checks == 0 {
+            wrong.push(format!("{name} has no checks at all"));
+        }
+    }
+    println!(
+        "{} server, requirements of {}: {passed} of {} scenarios pass",
+        cell.server,
+        cell.revision,
+        scenarios.len()
+    );
+    assert!(wrong.is_empty(), "{wrong:#?}\n{}", daemon.story());
+    // The suite's own verdict on what is required.
+    let crossed = cell.server == "legacy" && cell.revision == MODERN;
+    assert_eq!(outcome.code, i32::from(crossed), "{outcome:?}");
+}
+
+#[test]
+fn a_legacy_server_at_2025_11_25() {
+    hold(&CELLS[0]);
+}
+
+#[test]
+fn a_modern_server_at_2026_07_28() {
+    hold(&CELLS[1]);
+}
+
+#[test]
+fn a_modern_server_for_a_legacy_client() {
+    hold(&CELLS[2]);
+}
+
+#[test]
+fn a_legacy_server_for_a_modern_client() {
+    hold(&CELLS[3]);
+}
