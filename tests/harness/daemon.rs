@@ -106,12 +106,12 @@ impl Daemon {
         matches!(child.try_wait(), Ok(None))
     }
 
-    /// Whether each server is ready, or has failed.
+    /// Whether each server is ready, has failed, or waits until it is needed.
     #[must_use]
     pub fn settled(&self) -> bool {
         let Some(status) = self.try_status() else { return false };
         let Some(servers) = status["servers"].as_array() else { return false };
-        servers.iter().all(|server| matches!(server["state"].as_str(), Some("ready" | "failed")))
+        servers.iter().all(|server| matches!(server["state"].as_str(), Some("ready" | "failed" | "idle")))
     }
 
     /// What `GET /status` says; None if nobody answers.

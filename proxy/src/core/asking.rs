@@ -9,7 +9,7 @@ use crate::mcp::method::Method;
 use crate::mcp::normalise;
 use crate::mcp::object::{Keys, Object};
 use crate::mcp::request::Asked;
-use crate::servers::pending::ReplyKind;
+use crate::servers::pending::{ClientKey, ReplyKind};
 use crate::servers::server::ask::ClientSide;
 use crate::servers::server::{Answered, Server};
 use bytes::Bytes;
@@ -131,9 +131,22 @@ impl<'a> Asking<'a> {
         params: Option<&str>,
         log_level: Option<Level>,
     ) -> Result<Answered, RpcError> {
-        let side =
-            ClientSide { notifications: self.stream.clone(), requests: None, principal: self.kept_for() };
+        let side = ClientSide {
+            notifications: self.stream.clone(),
+            requests: None,
+            client: self.client(),
+            principal: self.kept_for(),
+        };
         server.ask(&self.asked(params, log_level), &side).await
+    }
+
+    /// What tells this client from others.
+    #[must_use]
+    pub fn client(&self) -> ClientKey {
+        match (self.caller.era, self.caller.session) {
+            (Era::Legacy, Some(session)) => ClientKey::Session(session),
+            _ => ClientKey::Principal(self.caller.principal.clone()),
+        }
     }
 
     /// Who gets answers that may be kept.

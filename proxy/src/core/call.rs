@@ -6,6 +6,7 @@ use crate::exchange::STREAM_MESSAGES_MAX;
 use crate::limits::SERVER_REQUESTS_QUEUE;
 use crate::mcp::error::RpcError;
 use crate::mcp::request::Asked;
+use crate::servers::pending::ClientKey;
 use crate::servers::server::ask::ClientSide;
 use crate::servers::server::{Answered, Server};
 use crate::servers::server_request::ServerRequest;
@@ -42,10 +43,16 @@ impl fmt::Debug for Call {
 impl Call {
     /// A call of a modern client. Nothing is sent before [`Call::next`] is waited for.
     #[must_use]
-    pub fn of_modern_client(server: Arc<Server>, method: String, params: Option<String>) -> Self {
+    pub fn of_modern_client(
+        server: Arc<Server>,
+        method: String,
+        params: Option<String>,
+        client: ClientKey,
+    ) -> Self {
         let (sender, notifications) = mpsc::channel(STREAM_MESSAGES_MAX);
         let (requests_sender, requests) = mpsc::channel(SERVER_REQUESTS_QUEUE);
-        let side = ClientSide { notifications: sender, requests: Some(requests_sender), principal: None };
+        let side =
+            ClientSide { notifications: sender, requests: Some(requests_sender), client, principal: None };
         let answer = Box::pin(async move {
             let params = params.as_deref();
             let asked =

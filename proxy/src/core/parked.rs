@@ -79,6 +79,7 @@ pub async fn ask(
             server.clone(),
             asking.method_name.clone().into_owned(),
             params.map(Cow::into_owned),
+            asking.client(),
         );
         match request.attend(call).await? {
             Heard::Answer(answered) => answered,

@@ -63,6 +63,7 @@ async fn once(
     let side = ClientSide {
         notifications: asking.stream.clone(),
         requests: Some(sender),
+        client: asking.client(),
         principal: asking.kept_for(),
     };
     let asked = asking.asked(params, level);

@@ -8,7 +8,7 @@ use crate::mcp::request::message;
 use crate::servers::backlog::Backlog;
 use crate::servers::cache::Cache;
 use crate::servers::outbox::{Outbox, OutboxError};
-use crate::servers::pending::{Clients, Entry, Pending, Reply, Stream};
+use crate::servers::pending::{ClientKey, Entry, Pending, Reply, Stream};
 use crate::servers::reader;
 use crate::servers::server_request::{OpenRequests, ServerRequest};
 use crate::servers::spawn::{Leash, Process};
@@ -39,7 +39,6 @@ pub trait Notices: Send + Sync + 'static {
 pub struct Connection {
     /// What the launcher said of the process.
     pub spawned: Spawned,
-    pub(super) clients: Clients,
     pub(super) outbox: Outbox,
     pub(super) pending: Pending,
     pub(super) open_requests: OpenRequests,
@@ -116,13 +115,12 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// Takes over the pipes of `process` and starts the tasks that read and write them.
     #[must_use]
-    pub fn open(process: Process, notices: Arc<dyn Notices>, clients: Clients) -> Arc<Self> {
+    pub fn open(process: Process, notices: Arc<dyn Notices>) -> Arc<Self> {
         let Process { stdin, stdout, stderr, spawned, exit, leash } = process;
         let (report, told) = watch::channel(None);
         tokio::spawn(async move { report.send_replace(Some(exit.await.ok())) });
         let connection = Arc::new(Self {
             spawned,
-            clients,
             outbox: Outbox::new(stdin),
             pending: Pending::default(),
             open_requests: OpenRequests::default(),
@@ -259,10 +257,10 @@ impl Connection {
         self.counters.requests.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether a client is being asked anything for it.
+    /// Whether it has calls of other clients in its hands about which it may ask something.
     #[must_use]
-    pub fn is_asking(&self) -> bool {
-        self.pending.is_asking()
+    pub fn has_calls_of_others(&self, client: &ClientKey) -> bool {
+        self.pending.has_calls_of_others(client)
     }
 
     /// Requests in its hands.

@@ -1,5 +1,6 @@
 //! Requests one server has in its hands, by the id we gave them.
 
+use crate::exchange::Principal;
 use crate::limits::PENDING_MAX;
 use crate::mcp::level::Level;
 use crate::mcp::object::{Keys, Object};
@@ -39,15 +40,6 @@ impl Entry {
     }
 }
 
-/// Whose calls are in a server's hands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clients {
-    /// Anybody's.
-    Any,
-    /// Those of one client.
-    One,
-}
-
 /// Whose a request of a server can be.
 #[derive(Debug)]
 pub enum Asker {
@@ -70,6 +62,17 @@ pub struct Stream {
     pub log_from: Option<Level>,
     /// Where requests of the server go; nothing for a request that no server asks back about.
     pub requests: Option<mpsc::Sender<ServerRequest>>,
+    /// Whose call it is.
+    pub client: ClientKey,
+}
+
+/// What tells one client from another: its session or, where it has none, whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientKey {
+    /// A legacy session or relay connection.
+    Session(u64),
+    /// All modern requests of one principal.
+    Principal(Principal),
 }
 
 /// A server's answer: the line it wrote, and where in it the result or the error stands.
@@ -198,28 +201,32 @@ impl Pending {
         }
     }
 
-    /// The call a request of the server belongs to. With more than one in its hands nobody can say whose it is, and
-    /// one client's question must never reach another. Where all are one client's, the newest that is not asked
-    /// anything yet tells it: the answer finds its question whichever call brings it.
+    /// The call a request of the server belongs to. With calls of several clients in its hands nobody can say whose it
+    /// is, and one client's question must never reach another. Where all are one client's, the newest that is not
+    /// asked anything yet tells it: the answer finds its question whichever call brings it.
     #[must_use]
-    pub fn asker(&self, clients: Clients) -> Asker {
+    pub fn asker(&self) -> Asker {
         let entries = self.lock();
-        let calls = || {
-            let requests = |entry: &Entry| entry.stream.as_ref()?.requests.clone();
-            entries.iter().filter_map(move |(id, entry)| Some((*id, entry.unanswered, requests(entry)?)))
+        let calls = || entries.iter().filter_map(|(id, entry)| Some((*id, entry, entry.stream.as_ref()?)));
+        let calls =
+            || calls().filter_map(|(id, entry, stream)| Some((id, entry, stream, stream.requests.as_ref()?)));
+        let Some((id, _, stream, requests)) =
+            calls().max_by_key(|(id, entry, ..)| (entry.unanswered == 0, *id))
+        else {
+            return Asker::Nobody;
         };
-        let newest = calls().max_by_key(|(id, unanswered, _)| (*unanswered == 0, *id));
-        match (newest, clients) {
-            (None, _) => Asker::Nobody,
-            (Some(_), Clients::Any) if calls().nth(1).is_some() => Asker::Several,
-            (Some((id, _, requests)), _) => Asker::One(id, requests),
+        if calls().any(|(_, _, other, _)| other.client != stream.client) {
+            return Asker::Several;
         }
+        Asker::One(id, requests.clone())
     }
 
-    /// Whether a client is being asked anything.
+    /// Whether it holds calls of other clients that the server may ask something.
     #[must_use]
-    pub fn is_asking(&self) -> bool {
-        self.lock().values().any(|entry| entry.unanswered > 0)
+    pub fn has_calls_of_others(&self, client: &ClientKey) -> bool {
+        let entries = self.lock();
+        let mut calls = entries.values().filter_map(|entry| entry.stream.as_ref());
+        calls.any(|stream| stream.requests.is_some() && stream.client != *client)
     }
 
     /// The one stream a log line of this level can belong to, if its client wants such lines.

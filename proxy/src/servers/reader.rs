@@ -98,7 +98,7 @@ fn take_request(connection: &Arc<Connection>, id: &str, method: &str, params: Op
         return connection.write(&line);
     }
     connection.counters.requests.fetch_add(1, Ordering::Relaxed);
-    let (call, requests) = match connection.pending.asker(connection.clients) {
+    let (call, requests) = match connection.pending.asker() {
         Asker::One(call, requests) => (Some(call), Some(requests)),
         Asker::Nobody | Asker::Several => (None, None),
     };

@@ -3,13 +3,14 @@
 
 pub mod ask;
 mod life;
+mod turns;
 
 use crate::exchange::{Era, no_capabilities};
 use crate::limits::{DRAIN_POLL, DRAIN_TIME, WAITING_MAX};
 use crate::mcp::error::{OVERLOADED, RpcError, SERVER_UNAVAILABLE};
 use crate::servers::connection::{Connection, Notices};
 use crate::servers::era::Facts;
-use crate::servers::pending::{Clients, Reply};
+use crate::servers::pending::Reply;
 use crate::servers::spawn::Spawner;
 use only1mcp_policy::view::ServerView;
 use only1mcp_wire::{Partition, ServerName};
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use turns::Turns;
 
 /// One configured server.
 pub struct Server {
@@ -38,8 +40,8 @@ pub struct Server {
     last_used: Mutex<Instant>,
     /// Requests that wait for it to become ready.
     waiting: Semaphore,
-    /// One turn, once it is known that it asks its clients.
-    turns: Semaphore,
+    /// Whose turn it is, once it is known that it asks its clients.
+    turns: Turns,
     asks: AtomicBool,
     /// The last id given to a request; 0 and 1 belong to the greeting.
     ids: AtomicU64,
@@ -63,12 +65,6 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// Whose calls its processes get.
-    #[must_use]
-    pub fn clients(&self) -> Clients {
-        if self.partition == Partition::SHARED { Clients::Any } else { Clients::One }
-    }
-
     /// Everybody: no client's capabilities are those of all, so none are told.
     #[must_use]
     pub fn everybody() -> Self {
@@ -166,7 +162,7 @@ impl Server {
             is_awaited: OnceLock::new(),
             last_used: Mutex::new(Instant::now()),
             waiting: Semaphore::new(WAITING_MAX),
-            turns: Semaphore::new(1),
+            turns: Turns::default(),
             asks: AtomicBool::new(false),
             ids: AtomicU64::new(1),
             calls: AtomicU64::new(0),

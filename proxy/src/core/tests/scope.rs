@@ -267,3 +267,93 @@ async fn a_call_nobody_came_back_to_keeps_no_other_call_of_its_principal_waiting
     }
     assert_eq!(bench.core.parked.len(), 1);
 }
+
+/// Numbers without a pattern (splitmix64), the same ones for the same seed.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) % bound
+    }
+}
+
+/// One client makes calls one after the other and answers what it is asked with its own number. Gives how many of its
+/// questions reached it; a call whose question was not passed on says so, and no call ever hears another's answer.
+async fn asks_and_answers(bench: &Bench, caller: &Caller, number: u64, seed: u64) -> usize {
+    let mut numbers = Numbers(seed);
+    let mut heard = 0;
+    for n in 0..3 {
+        tokio::time::sleep(Duration::from_millis(numbers.below(20))).await;
+        let arguments = json!({"client": number, "n": n});
+        let mut params = json!({"name": "x", "arguments": arguments});
+        let patience = numbers.below(30);
+        let answer = match caller.era {
+            Modern => {
+                let mut answer = ask(bench, caller, "tools/call", params.clone()).await;
+                if answer["result"]["resultType"] == "input_required" {
+                    tokio::time::sleep(Duration::from_millis(patience)).await;
+                    params["requestState"] = answer["result"]["requestState"].take();
+                    params["inputResponses"] = json!({"1": {"roots": [number]}});
+                    answer = ask(bench, caller, "tools/call", params).await;
+                }
+                answer
+            }
+            Legacy => {
+                let (sender, mut stream) = mpsc::channel(8);
+                let body =
+                    json!({"jsonrpc": "2.0", "id": n, "method": "tools/call", "params": params}).to_string();
+                let mut call =
+                    std::pin::pin!(bench.core.clone().request(caller.clone(), body.into(), sender));
+                loop {
+                    tokio::select! {
+                        answer = &mut call => break serde_json::from_slice(&answer.response).unwrap(),
+                        Some(message) = stream.recv() => {
+                            let asked: Value = serde_json::from_slice(&message).unwrap();
+                            if asked["method"] == "roots/list" {
+                                tokio::time::sleep(Duration::from_millis(patience)).await;
+                                let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": [number]}});
+                                bench.core.response(caller, &answer.to_string().into());
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        let text: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(text["call"], arguments, "seed {seed}");
+        if text["heard"].is_null() {
+            continue;
+        }
+        assert_eq!(text["heard"], json!({"roots": [number]}), "an answer of another client, seed {seed}");
+        heard += 1;
+    }
+    heard
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_reaches_its_asker_however_clients_of_mixed_eras_interleave() {
+    for scope in [Scope::Session, Scope::Principal, Scope::Shared] {
+        for seed in 0..40 {
+            let mut view = view(&[]);
+            view.servers = vec![ServerView { scope, ..server_view("own") }];
+            let bench = Bench::start_with(&[("own", asks_in_each_call())], view);
+            let able = r#"{"roots":{}}"#;
+            // Two relays and two legacy sessions, and two principals of modern requests.
+            let mut callers: Vec<Caller> = (1..=4).map(|session| caller(Legacy, session, 7, able)).collect();
+            callers.extend([8, 9].map(|uid| caller(Modern, 0, uid, able)));
+            let all = callers
+                .iter()
+                .zip(1..)
+                .map(|(caller, number)| asks_and_answers(&bench, caller, number, seed * 100 + number));
+            let heard: usize = futures_util::future::join_all(all).await.into_iter().sum();
+            if scope == Scope::Session {
+                assert_eq!(heard, 18, "seed {seed}");
+            } else {
+                assert!(heard > 0, "{scope:?}, seed {seed}");
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Asking a server: what happens to a request when the server dies, hangs, or is not there.
 
 use super::life::limit_reached;
+use super::turns::Turn;
 use super::{Answered, Ready, Server, State};
 use crate::exchange::{Era, Principal};
 use crate::limits::{END_REPORT_WAIT, TURN_POLL};
@@ -10,12 +11,12 @@ use crate::mcp::request::Asked;
 use crate::servers::cache::{Cache, Key};
 use crate::servers::connection::{Call, CallFailure, Connection, OnDrop};
 use crate::servers::era::Facts;
-use crate::servers::pending::{Clients, Reply, Stream};
+use crate::servers::pending::{ClientKey, Reply, Stream};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 /// A request whose answer its server may allow to be kept.
@@ -55,6 +56,8 @@ pub struct ClientSide {
     pub notifications: mpsc::Sender<Bytes>,
     /// Requests of the server; nothing for a call that no server asks back about.
     pub requests: Option<mpsc::Sender<ServerRequest>>,
+    /// Whose call it is.
+    pub client: ClientKey,
     /// Who asks, for answers that may be kept; nothing if none may be.
     pub principal: Option<Principal>,
 }
@@ -102,6 +105,7 @@ impl Server {
                 progress_token: line.progress_token,
                 log_from: line.log_from,
                 requests: client.requests.clone(),
+                client: client.client.clone(),
             });
             let call = Call { id, line: line.bytes, stream, timeout, on_drop: OnDrop::TellServer };
             let failure = match connection.call(call).await {
@@ -130,37 +134,37 @@ impl Server {
         }
     }
 
-    /// A turn at a server that asks its clients: with two calls in its hands nobody could say whose client it asks.
+    /// A turn at a server that asks its clients.
     async fn turn(
         &self,
         client: Option<&ClientSide>,
         deadline: Instant,
-    ) -> Result<Option<SemaphorePermit<'_>>, RpcError> {
-        let may_be_asked = client.is_some_and(|client| client.requests.is_some());
-        if !may_be_asked || self.tenant.clients() == Clients::One || !self.asks_its_clients() {
+    ) -> Result<Option<Turn<'_>>, RpcError> {
+        let Some(client) = client.filter(|client| client.requests.is_some() && self.asks_its_clients())
+        else {
             return Ok(None);
-        }
+        };
         let Ok(_waiting) = self.waiting.try_acquire() else {
             let message = format!("too many requests wait for server \"{}\"", self.name);
             return Err(RpcError::new(OVERLOADED, message));
         };
         let turn = timeout_at(deadline, async {
-            let turn = self.turns.acquire().await.ok()?;
-            // The first call that was asked something had no turn yet: nobody knew that there would be any.
-            while self.is_asking() {
+            let turn = self.turns.take(&client.client).await;
+            // Calls from before it was known that there would be turns.
+            while self.has_calls_of_others(&client.client) {
                 tokio::time::sleep(TURN_POLL).await;
             }
-            Some(turn)
+            turn
         });
-        turn.await.ok().flatten().map(Some).ok_or_else(|| {
+        turn.await.map(Some).map_err(|_| {
             let message =
                 format!("server \"{}\" is waiting for another client's answer: try again later", self.name);
             RpcError::new(OVERLOADED, message)
         })
     }
 
-    fn is_asking(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Ready(ready) if ready.connection.is_asking())
+    fn has_calls_of_others(&self, client: &ClientKey) -> bool {
+        matches!(&*self.state.borrow(), State::Ready(ready) if ready.connection.has_calls_of_others(client))
     }
 
     /// Whether it has ever asked a client something, in this or an earlier process.

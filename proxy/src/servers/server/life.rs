@@ -99,7 +99,7 @@ impl Server {
                 .spawn(&self.name, self.tenant.partition)
                 .await
                 .map_err(|error| error.to_string())?;
-            let connection = Connection::open(process, self.notices.clone(), self.tenant.clients());
+            let connection = Connection::open(process, self.notices.clone());
             let mut guard = CloseOnDrop { connection: Some(connection.clone()) };
             let reason = match greet(&connection, known, &self.tenant.capabilities, timeout).await {
                 Greeting::Ready(facts) => {
