@@ -3,7 +3,7 @@
 //! A front never looks at what a tool is asked or answers, and never starts or names a process.
 //!
 //! Reading order: [`http`] (answer one request), [`era`], [`headers`], [`parameters`], [`message`] (what came in),
-//! [`modern`], [`legacy`] (what each family makes of it), [`answer`], [`subscription`], [`session`],
+//! [`modern`], [`legacy`] (what each family makes of it), [`answer`], [`subscription`], [`session`], [`kept`],
 //! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`], [`porch`] (connections);
 //! [`relay`] (the same without HTTP), [`admin`] (for the operator).
 
@@ -16,6 +16,7 @@ pub mod frame;
 pub mod headers;
 pub mod http;
 pub mod identity;
+pub mod kept;
 pub mod legacy;
 pub mod message;
 pub mod modern;
@@ -28,6 +29,7 @@ pub mod subscription;
 
 use self::error::Fault;
 use self::identity::Identity;
+use self::kept::Kept;
 use self::session::Sessions;
 use crate::exchange::Exchange;
 use crate::limits::{HTTP_REQUESTS_MAX, OPEN_STREAMS_MAX, SESSION_SWEEP_INTERVAL};
@@ -44,6 +46,8 @@ pub struct Front<E> {
     pub identity: Identity,
     /// The legacy sessions.
     pub sessions: Sessions,
+    /// The streams of theirs that a client can come back to.
+    pub kept: Arc<Kept>,
     /// Fires when the proxy is told to stop.
     pub stop: CancellationToken,
     requests: Arc<Semaphore>,
@@ -57,6 +61,7 @@ impl<E: Exchange> Front<E> {
             exchange,
             identity,
             sessions: Sessions::default(),
+            kept: Arc::default(),
             stop,
             requests: Arc::new(Semaphore::new(HTTP_REQUESTS_MAX)),
             streams: Arc::new(Semaphore::new(OPEN_STREAMS_MAX)),
@@ -79,12 +84,13 @@ impl<E: Exchange> Front<E> {
         take(&self.streams, "too many event streams are open")
     }
 
-    /// Ends idle sessions until the proxy stops.
+    /// Ends idle sessions, and forgets old streams, until the proxy stops.
     pub async fn sweep_sessions(&self) {
         while self.stop.run_until_cancelled(tokio::time::sleep(SESSION_SWEEP_INTERVAL)).await.is_some() {
             for session in self.sessions.sweep() {
                 self.end_session(&session);
             }
+            self.kept.sweep();
         }
     }
 
@@ -92,6 +98,7 @@ impl<E: Exchange> Front<E> {
     pub fn end_session(&self, session: &session::Session) {
         session.ended.cancel();
         if let Some(number) = session.caller.session {
+            self.kept.forget(number);
             self.exchange.session_ended(number);
         }
     }

@@ -159,6 +159,28 @@ pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 pub const SESSION_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Time between comments on an event stream that has nothing to say.
 pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// How long a request of a 2025-11-25 client may go without a word until it is answered by an event stream: only
+/// then has the client an id to come back with.
+pub const STREAM_OPEN_AFTER: Duration = Duration::from_secs(1);
+/// When a client is asked to come back after a stream broke or was closed.
+pub const STREAM_RETRY: Duration = Duration::from_secs(1);
+/// Streams that legacy clients can come back to, all together; further ones are streams like before, without ids.
+/// Clients of 2024-11-05 and of 2026-07-28 have none.
+pub const KEPT_STREAMS_MAX: usize = 512;
+/// Such streams of one session.
+pub const KEPT_STREAMS_PER_SESSION_MAX: usize = 32;
+/// Events that are kept of one such stream, or wait for its client.
+pub const KEPT_STREAM_EVENTS_MAX: usize = 256;
+/// Bytes that are kept of one such stream, or wait for its client: one message more while it waits.
+pub const KEPT_STREAM_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that are kept of all such streams together. What clients that read are still to be told is not dropped, and
+/// waits for slow ones outside of this bound as it does on streams without ids. A stream that nobody reads while its
+/// request is under way counts; so at the worst this and `KEPT_STREAM_BYTES_MAX` for each connection that reads.
+pub const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How long a stream that has ended, or that nobody reads, waits for its client to come back.
+pub const KEPT_TIME_MAX: Duration = Duration::from_secs(5 * 60);
+/// Bytes of the id of an event.
+pub const EVENT_ID_BYTES_MAX: usize = 64;
 /// Relay connections at one time.
 pub const RELAY_CONNECTIONS_MAX: usize = 256;
 /// Requests of one relay connection that may be under way at one time.

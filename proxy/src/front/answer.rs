@@ -21,7 +21,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 pub enum Abandoned {
     /// It is cancelled (modern).
     Cancel,
-    /// It goes on, and its answer is dropped (legacy).
+    /// It goes on (legacy); its answer is dropped unless it has a stream that the client can come back to.
     GoOn,
 }
 
@@ -35,6 +35,11 @@ impl Work {
     /// Starts nothing yet: the future runs while it is waited for.
     pub fn new(abandoned: Abandoned, future: impl Future<Output = Answer> + Send + 'static) -> Self {
         Self { future: Some(Box::pin(future)), abandoned }
+    }
+
+    /// The same, answered.
+    pub fn answered(self, answer: Answer) -> Self {
+        Self::new(self.abandoned, std::future::ready(answer))
     }
 }
 
@@ -74,18 +79,23 @@ pub async fn respond(
         Accepts::Json => {
             drop(notifications);
             let answer = work.await;
-            return json(status(answer.error_code), answer.response);
+            return json_of(answer, status);
         }
         Accepts::Both => tokio::select! {
             biased;
             Some(first) = notifications.recv() => Some(first),
             answer = &mut work => match notifications.try_recv() {
                 Ok(first) => return events(finished(first, notifications, answer)),
-                Err(_) => return json(status(answer.error_code), answer.response),
+                Err(_) => return json_of(answer, status),
             },
         },
     };
-    events(running(first, notifications, work))
+    running(first, notifications, work)
+}
+
+/// The answer as JSON.
+pub fn json_of(answer: Answer, status: fn(Option<i64>) -> StatusCode) -> Response {
+    json(status(answer.error_code), answer.response)
 }
 
 /// The whole stream of a request that is answered already.
@@ -111,12 +121,12 @@ struct Running {
 }
 
 /// The stream of a request under way: its notifications as they come, then its answer.
-fn running(first: Option<Bytes>, notifications: mpsc::Receiver<Bytes>, work: Work) -> Body {
+pub fn running(first: Option<Bytes>, notifications: mpsc::Receiver<Bytes>, work: Work) -> Response {
     let state = Running { first, notifications, work: Some(work), keep_alive: keep_alive() };
-    Body::from_stream(unfold(state, |mut state| async move {
+    events(Body::from_stream(unfold(state, |mut state| async move {
         let chunk = state.next().await?;
         Some((Ok::<_, Infallible>(chunk), state))
-    }))
+    })))
 }
 
 impl Running {
@@ -154,13 +164,15 @@ pub fn open_stream(first: Option<Bytes>, messages: mpsc::Receiver<Bytes>) -> Res
     })))
 }
 
-fn keep_alive() -> Interval {
+/// Ticks when a stream had nothing to say for a while.
+pub fn keep_alive() -> Interval {
     let mut interval = tokio::time::interval_at(Instant::now() + KEEP_ALIVE_INTERVAL, KEEP_ALIVE_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }
 
-fn events(body: Body) -> Response {
+/// An event stream.
+pub fn events(body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -1,5 +1,7 @@
 //! How messages stand on an event stream and on a line.
 
+use super::kept::event_id::EventId;
+use crate::limits::STREAM_RETRY;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -38,9 +40,25 @@ fn put_one_line(out: &mut BytesMut, message: &[u8]) {
     }
 }
 
+/// One message as one event that a client can name.
+pub fn event_of(id: EventId, message: &[u8]) -> Bytes {
+    let id = id.to_string();
+    let mut out = BytesMut::with_capacity(message.len() + id.len() + 16);
+    out.put_slice(b"id: ");
+    out.put_slice(id.as_bytes());
+    out.put_u8(b'\n');
+    put_event(&mut out, message);
+    out.freeze()
+}
+
 /// The event that gives a stream of 2025-11-25 an id and says when to come back after it broke.
-pub fn priming(stream: u64) -> Bytes {
-    Bytes::from(format!("id: {stream:016x}\nretry: 1000\ndata: \n\n"))
+pub fn priming(id: EventId) -> Bytes {
+    Bytes::from(format!("id: {id}\nretry: {}\ndata: \n\n", STREAM_RETRY.as_millis()))
+}
+
+/// Says when to come back, before we close a stream that has not come to its end.
+pub fn retry() -> Bytes {
+    Bytes::from(format!("retry: {}\n\n", STREAM_RETRY.as_millis()))
 }
 
 /// A JSON-RPC notification of our own.

@@ -57,7 +57,7 @@ pub async fn post<E: Exchange>(
         let (sender, notifications) = mpsc::channel(STREAM_MESSAGES_MAX);
         let future = run(front, &session, body, &request, sender)?;
         let work = Work::new(Abandoned::GoOn, future);
-        Ok(answer::respond(work, notifications, accepts, ALWAYS_OK).await)
+        Ok(stream::respond(front, &session, work, notifications, accepts).await)
     };
     answered.await.map_err(|fault| fault.about(request.id))
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -32,6 +32,8 @@ pub struct Scripted {
     pub ended: Mutex<Vec<u64>>,
     /// Lets the tool `wait` answer.
     pub release: Notify,
+    /// Lets the tool `steps` go on, once each: three notifications, then the answer.
+    pub steps: Semaphore,
     /// What became of the tool `wait`.
     pub waited: Mutex<Vec<&'static str>>,
 }
@@ -45,6 +47,7 @@ impl Scripted {
             responses: Mutex::default(),
             ended: Mutex::default(),
             release: Notify::new(),
+            steps: Semaphore::new(0),
             waited: Mutex::default(),
         })
     }
@@ -72,6 +75,21 @@ impl Scripted {
                     let _ = stream.send(Bytes::from(note.to_string())).await;
                 }
                 Ok(json!({"content": ["done"]}))
+            }
+            "steps" => {
+                for step in 1..=3 {
+                    self.steps.acquire().await.unwrap().forget();
+                    let note =
+                        json!({"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":step}});
+                    let _ = stream.send(Bytes::from(note.to_string())).await;
+                }
+                self.steps.acquire().await.unwrap().forget();
+                Ok(json!({"content": ["all steps"]}))
+            }
+            "large" => {
+                let note = json!({"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}});
+                let _ = stream.send(Bytes::from(note.to_string())).await;
+                Ok(json!({"content": ["x".repeat(1024 * 1024)]}))
             }
             "wait" => {
                 let mut waiting = Waiting { scripted: self, outcome: "cancelled" };
@@ -190,7 +208,7 @@ impl Reply {
         assert_eq!(self.header("content-type"), Some("text/event-stream"));
         assert_eq!(self.header("x-accel-buffering"), Some("no"));
         let lines = self.body.lines().filter_map(|line| line.strip_prefix("data: "));
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines.filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 

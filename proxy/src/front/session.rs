@@ -43,6 +43,16 @@ impl Session {
         }
     }
 
+    /// Whether its streams have ids, so that the client can come back to them: since 2025-03-26.
+    pub fn resumes(&self) -> bool {
+        self.caller.version >= "2025-03-26"
+    }
+
+    /// Whether its streams begin with an event that has an id and no message, which older clients cannot read.
+    pub fn primes(&self) -> bool {
+        self.caller.version >= "2025-11-25"
+    }
+
     /// Keeps the session from ending as idle while the guard lives.
     pub fn in_use(self: &Arc<Self>) -> InUse {
         self.busy.fetch_add(1, Ordering::Relaxed);

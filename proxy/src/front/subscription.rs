@@ -182,7 +182,7 @@ impl Filter {
     }
 
     /// What this client is told when events were missed: that everything changed.
-    fn everything(&self) -> Vec<Bytes> {
+    pub fn everything(&self) -> Vec<Bytes> {
         let lists = self.lists.iter().map(|&list| self.list_changed(list));
         lists.chain(self.resources.all().iter().map(|uri| self.updated(uri))).collect()
     }
@@ -211,33 +211,67 @@ pub enum End {
     Stopping,
 }
 
+/// How a client is told: by a queue in front of its connection, or by a stream that it can come back to.
+pub trait Told: Sync {
+    /// Waits until it is gone.
+    fn closed(&self) -> impl Future<Output = ()> + Send;
+
+    /// Waits until it takes something. Until then what happens stays where it is.
+    fn room(&self) -> impl Future<Output = ()> + Send;
+
+    /// Tells it something; false if it is gone.
+    fn say(&self, message: Bytes) -> impl Future<Output = bool> + Send;
+
+    /// Tells it the last thing; does not wait for one that does not read.
+    fn say_last(&self, message: Bytes);
+}
+
+impl Told for mpsc::Sender<Bytes> {
+    async fn closed(&self) {
+        self.closed().await;
+    }
+
+    async fn room(&self) {}
+
+    async fn say(&self, message: Bytes) -> bool {
+        self.send(message).await.is_ok()
+    }
+
+    fn say_last(&self, message: Bytes) {
+        let _ = self.try_send(message);
+    }
+}
+
 /// Tells a client what happens until it goes away or the proxy stops.
 pub async fn tell(
     filter: &Filter,
     endpoint: &Endpoint,
     events: &mut broadcast::Receiver<ServerEvent>,
-    client: &mpsc::Sender<Bytes>,
+    client: &impl Told,
     stop: &CancellationToken,
 ) -> End {
     loop {
+        let next = async {
+            client.room().await;
+            events.recv().await
+        };
         let messages: Vec<Bytes> = tokio::select! {
             () = client.closed() => return End::Client,
             () = stop.cancelled() => break,
-            event = events.recv() => match event {
+            event = next => match event {
                 Ok(event) => filter.messages(endpoint, &event).into_iter().collect(),
                 Err(RecvError::Lagged(_)) => filter.everything(),
                 Err(RecvError::Closed) => break,
             },
         };
         for message in messages {
-            if client.send(message).await.is_err() {
+            if !client.say(message).await {
                 return End::Client;
             }
         }
     }
     if let Some(end) = filter.end() {
-        // A client that does not read its last message is not waited for.
-        let _ = client.try_send(end);
+        client.say_last(end);
     }
     End::Stopping
 }

@@ -7,6 +7,7 @@ mod connections;
 mod legacy;
 mod modern;
 mod relay;
+mod resume;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 

@@ -1,8 +1,9 @@
 //! Arrays of messages, which only revision 2025-03-26 has.
 
-use super::{ALWAYS_OK, Who, run, session};
+use super::stream::respond;
+use super::{Who, run, session};
 use crate::exchange::{Answer, Exchange, STREAM_MESSAGES_MAX};
-use crate::front::answer::{self, Abandoned, Work};
+use crate::front::answer::{Abandoned, Work};
 use crate::front::error::{Fault, code};
 use crate::front::message::{self, Message};
 use crate::front::{Front, era, headers};
@@ -55,7 +56,7 @@ pub async fn post<E: Exchange>(
         return Ok(StatusCode::ACCEPTED.into_response());
     }
     let work = Work::new(Abandoned::GoOn, async move { array(&join_all(under_way).await) });
-    Ok(answer::respond(work, notifications, accepts, ALWAYS_OK).await)
+    Ok(respond(front, &session, work, notifications, accepts).await)
 }
 
 /// The answers of a batch as one.
