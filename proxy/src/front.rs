@@ -4,12 +4,13 @@
 //!
 //! Reading order: [`http`] (answer one request), [`era`], [`headers`], [`parameters`], [`message`] (what came in),
 //! [`modern`], [`legacy`] (what each family makes of it), [`answer`], [`subscription`], [`session`], [`kept`],
-//! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`], [`porch`] (connections);
+//! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`], [`porch`], [`connection`] (connections);
 //! [`relay`] (the same without HTTP), [`admin`] (for the operator).
 
 pub mod accept;
 pub mod admin;
 pub mod answer;
+pub mod connection;
 pub mod era;
 pub mod error;
 pub mod frame;
@@ -32,7 +33,7 @@ use self::identity::Identity;
 use self::kept::Kept;
 use self::session::Sessions;
 use crate::exchange::Exchange;
-use crate::limits::{HTTP_REQUESTS_MAX, OPEN_STREAMS_MAX, SESSION_SWEEP_INTERVAL};
+use crate::limits::{HTTP_REQUESTS_MAX, HTTP2_EXCHANGES_MAX, OPEN_STREAMS_MAX, SESSION_SWEEP_INTERVAL};
 use ::http::StatusCode;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -51,6 +52,7 @@ pub struct Front<E> {
     /// Fires when the proxy is told to stop.
     pub stop: CancellationToken,
     requests: Arc<Semaphore>,
+    exchanges: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
@@ -64,6 +66,7 @@ impl<E: Exchange> Front<E> {
             kept: Arc::default(),
             stop,
             requests: Arc::new(Semaphore::new(HTTP_REQUESTS_MAX)),
+            exchanges: Arc::new(Semaphore::new(HTTP2_EXCHANGES_MAX)),
             streams: Arc::new(Semaphore::new(OPEN_STREAMS_MAX)),
         }
     }
@@ -74,6 +77,15 @@ impl<E: Exchange> Front<E> {
     /// 503 if all are taken.
     pub fn admit_request(&self) -> Result<OwnedSemaphorePermit, Fault> {
         take(&self.requests, "too many requests are under way")
+    }
+
+    /// Takes a place for one request of an HTTP/2 connection, from its body until its answer is sent: over
+    /// HTTP/1.1 each connection is such a place.
+    ///
+    /// # Errors
+    /// 503 if all are taken.
+    pub fn admit_exchange(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        take(&self.exchanges, "too many requests over HTTP/2 are under way")
     }
 
     /// Takes a place for one stream that stays open.

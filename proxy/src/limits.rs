@@ -147,6 +147,26 @@ pub const HTTP_CONNECTIONS_MAX: usize = 1024;
 pub const HTTP_GUESTS_MAX: usize = 256;
 /// How long a connection may be open without having shown a token.
 pub const HTTP_GUEST_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a connection that was told to end may take for what is under way on it, once it has been idle.
+pub const HTTP_GOODBYE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Requests of one HTTP/2 connection at one time.
+pub const HTTP2_STREAMS_MAX: u32 = 64;
+/// Requests of all HTTP/2 connections that are read, answered, or whose answer is being sent. Over HTTP/1.1 there is
+/// one for each connection.
+pub const HTTP2_EXCHANGES_MAX: usize = 1024;
+/// Bytes of the answers of one HTTP/2 request that may wait for its client.
+pub const HTTP2_SEND_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of bodies that one HTTP/2 connection may send before we have read them, and one request of it.
+pub const HTTP2_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Requests of one HTTP/2 connection that its client has taken back before we have looked at them; above it the
+/// connection is closed ("rapid reset").
+pub const HTTP2_RESETS_MAX: usize = 20;
+/// Requests of one HTTP/2 connection that we have refused as malformed; above it the connection is closed.
+pub const HTTP2_REFUSALS_MAX: usize = 64;
+/// How often an HTTP/2 client is asked whether it is still there.
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long it may take to say so.
+pub const HTTP2_PING_TIME_MAX: Duration = Duration::from_secs(20);
 /// Requests of all HTTP clients that may be under way at one time.
 pub const HTTP_REQUESTS_MAX: usize = 2048;
 /// Streams that stay open (`subscriptions/listen`, and GET of a session), all clients together.

@@ -3,25 +3,19 @@
 //! yet gives it back, and waits on the porch.
 
 use super::Front;
-use super::identity::Peer;
-use super::porch::{Guest, Porch};
+use super::connection::{Visitor, serve};
+use super::porch::Porch;
 use crate::exchange::Exchange;
-use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADER_TIME_MAX, HTTP_HEADERS_MAX};
+use crate::limits::HTTP_CONNECTIONS_MAX;
 use axum::Router;
-use axum::body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
 /// How long to wait after an error of accept: most likely we are out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -45,14 +39,14 @@ pub async fn tcp<E: Exchange>(
         if front.identity.is_own(&peer) {
             tasks.spawn(async move {
                 let _place = place;
-                http(stream, router, Visitor { peer: Some(peer), guest: None }, stop).await;
+                serve(stream, router, Visitor { peer: Some(peer), guest: None }, stop).await;
             });
         } else {
             let guest = porch.enter(Arc::clone(&places));
             tasks.spawn(async move {
                 let visitor = Visitor { peer: Some(peer), guest: Some(Arc::clone(&guest)) };
                 tokio::select! {
-                    () = http(stream, router, visitor, stop) => {}
+                    () = serve(stream, router, visitor, stop) => {}
                     () = guest.sent_away() => {}
                 }
             });
@@ -138,48 +132,4 @@ async fn next<T>(
         }
     })
     .await?
-}
-
-/// What requests are told of the connection they come on.
-#[derive(Clone, Debug, Default)]
-pub struct Visitor {
-    /// Whose it is; only over TCP.
-    pub peer: Option<Peer>,
-    /// Whom its first request with a token lets in; only if it did not come in already.
-    pub guest: Option<Arc<Guest>>,
-}
-
-/// Serves HTTP/1.1 on one connection. When the proxy stops, the request under way is still answered.
-pub async fn http(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    router: Router,
-    visitor: Visitor,
-    stop: CancellationToken,
-) {
-    let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
-        if let Some(peer) = visitor.peer {
-            request.extensions_mut().insert(peer);
-        }
-        if let Some(guest) = &visitor.guest {
-            request.extensions_mut().insert(Arc::clone(guest));
-        }
-        router.clone().oneshot(request.map(Body::new))
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HTTP_HEADER_TIME_MAX)
-        .max_headers(HTTP_HEADERS_MAX)
-        .max_buf_size(HTTP_HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
 }

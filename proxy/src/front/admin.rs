@@ -1,6 +1,7 @@
 //! What the operator may ask over the administration socket: HTTP, one question so far.
 
-use super::accept::{self, LocalDoor, Visitor};
+use super::accept::{self, LocalDoor};
+use super::connection::{self, Visitor};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -18,6 +19,8 @@ where
 /// Serves the administration socket until the proxy stops.
 pub async fn serve(door: LocalDoor, router: Router) {
     let stop = door.stop.clone();
-    accept::unix(door, move |stream| accept::http(stream, router.clone(), Visitor::default(), stop.clone()))
-        .await;
+    accept::unix(door, move |stream| {
+        connection::serve(stream, router.clone(), Visitor::default(), stop.clone())
+    })
+    .await;
 }

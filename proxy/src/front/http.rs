@@ -15,9 +15,12 @@ use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, StatusCode, Version, header};
+use http_body_util::BodyExt;
 use only1mcp_wire::ServerName;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Everything that is answered over TCP. Each request must carry its [`Peer`] as an extension.
 pub fn router<E: Exchange>(front: Arc<Front<E>>) -> Router {
@@ -64,6 +67,33 @@ async fn answer<E: Exchange>(
     if let Some(guest) = parts.extensions.get::<Arc<Guest>>() {
         guest.admit()?;
     }
+    let place = match parts.version {
+        Version::HTTP_2 => Some(front.admit_exchange()?),
+        _ => None,
+    };
+    let response = admitted(front, principal, server, &parts, body).await?;
+    Ok(match place {
+        Some(place) => response.map(|body| until_sent(body, place)),
+        None => response,
+    })
+}
+
+/// A body that holds a place until it is sent, or nobody wants it any more.
+fn until_sent(body: Body, place: OwnedSemaphorePermit) -> Body {
+    Body::new(body.map_frame(move |frame| {
+        let _held = &place;
+        frame
+    }))
+}
+
+/// The rest of the story, for one who may come in.
+async fn admitted<E: Exchange>(
+    front: &Arc<Front<E>>,
+    principal: Principal,
+    server: Option<String>,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Fault> {
     let who = (endpoint(front, server)?, principal);
     if parts.method == Method::POST {
         headers::content_type(&parts.headers)?;
@@ -71,9 +101,9 @@ async fn answer<E: Exchange>(
         return post(front, who, &parts.headers, body).await;
     }
     let version = headers::single(&parts.headers, headers::VERSION)?;
-    match (era::of_header(version), parts.method) {
-        (Era::Legacy, Method::GET) => legacy::stream::get(front, &who, &parts.headers),
-        (Era::Legacy, Method::DELETE) => legacy::end(front, &who, &parts.headers),
+    match (era::of_header(version), &parts.method) {
+        (Era::Legacy, &Method::GET) => legacy::stream::get(front, &who, &parts.headers),
+        (Era::Legacy, &Method::DELETE) => legacy::end(front, &who, &parts.headers),
         _ => Err(legacy::method_not_allowed()),
     }
 }

@@ -4,6 +4,7 @@ use super::scripted::Bench;
 use http::StatusCode;
 
 mod connections;
+mod http2;
 mod legacy;
 mod modern;
 mod relay;

@@ -3,7 +3,7 @@
 use crate::front::identity::sock_diag::SockDiag;
 use crate::front::identity::{Identity, Token, Trust};
 use crate::front::scripted::{Scripted, TOKEN, until};
-use crate::front::{Front, accept, http};
+use crate::front::{Front, accept, connection, http};
 use crate::limits::HTTP_GUESTS_MAX;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,24 +14,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-struct Served {
-    core: Arc<Scripted>,
-    address: SocketAddr,
-    stop: CancellationToken,
-    tasks: TaskTracker,
+pub(super) struct Served {
+    pub(super) core: Arc<Scripted>,
+    pub(super) front: Arc<Front<Scripted>>,
+    pub(super) address: SocketAddr,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
 }
 
-async fn serve(identity: Identity) -> Served {
+pub(super) async fn serve(identity: Identity) -> Served {
     let (core, stop, tasks) = (Scripted::new(), CancellationToken::new(), TaskTracker::new());
     let front = Arc::new(Front::new(Arc::clone(&core), identity, stop.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = http::router(Arc::clone(&front));
-    tasks.spawn(accept::tcp(front, listener, router, tasks.clone()));
-    Served { core, address, stop, tasks }
+    tasks.spawn(accept::tcp(Arc::clone(&front), listener, router, tasks.clone()));
+    Served { core, front, address, stop, tasks }
 }
 
-fn user_mode() -> Identity {
+pub(super) fn user_mode() -> Identity {
     Identity::new(Trust::OwnUser(SockDiag::open().unwrap()), Token::of(TOKEN), PathBuf::new())
 }
 
@@ -42,7 +43,7 @@ fn post(headers: &str, body: &str) -> String {
     )
 }
 
-const INITIALIZE: &str =
+pub(super) const INITIALIZE: &str =
     r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
 
 /// Sends this and gives the first bytes of what comes back.
@@ -142,7 +143,7 @@ async fn the_order_to_stop_ends_idle_connections_and_refuses_new_ones() {
 async fn the_operator_asks_for_the_status() {
     let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
     let router = crate::front::admin::router(async || serde_json::json!({"version": "x"}));
-    tokio::spawn(accept::http(theirs, router, accept::Visitor::default(), CancellationToken::new()));
+    tokio::spawn(connection::serve(theirs, router, connection::Visitor::default(), CancellationToken::new()));
     let (mut reader, mut writer) = ours.into_split();
     writer.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();

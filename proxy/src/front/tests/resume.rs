@@ -273,7 +273,7 @@ async fn what_is_kept_is_bounded_for_each_session_and_for_all_together() {
     assert!(bytes > KEPT_BYTES_MAX / 2, "what fits is kept: {bytes} bytes");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stream_above_the_bound_is_one_without_ids() {
     let bench = Bench::new();
     let id = session(&bench, NEWEST).await;
