@@ -209,6 +209,8 @@ pub const RELAY_REQUESTS_MAX: usize = 256;
 pub const RELAY_LINES_MAX: usize = 256;
 /// How long requests of a relay client may go on after it closed its sending side.
 pub const RELAY_LINGER_MAX: Duration = Duration::from_secs(30);
+/// How often we look meanwhile whether it is still there to read the answers.
+pub const RELAY_HANG_UP_POLL: Duration = Duration::from_millis(100);
 /// How long a relay client may read nothing of what is written to it.
 pub const RELAY_WRITE_TIME_MAX: Duration = Duration::from_secs(120);
 /// Connections to the administration socket at one time.

@@ -10,12 +10,15 @@ use super::subscription::{self, Filter, Resources};
 use super::{Front, frame, modern};
 use crate::exchange::{Caller, Endpoint, Exchange, Principal};
 use crate::limits::{
-    CLIENT_MESSAGE_BYTES_MAX, RELAY_LINES_MAX, RELAY_LINGER_MAX, RELAY_REQUESTS_MAX, RELAY_WRITE_TIME_MAX,
+    CLIENT_MESSAGE_BYTES_MAX, RELAY_HANG_UP_POLL, RELAY_LINES_MAX, RELAY_LINGER_MAX, RELAY_REQUESTS_MAX,
+    RELAY_WRITE_TIME_MAX,
 };
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, Interest,
+};
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -43,11 +46,25 @@ pub async fn client<E: Exchange>(front: Arc<Front<E>>, stream: UnixStream, princ
     let writing = tokio::spawn(write(writer, waiting));
     let mut connection = Connection::new(Arc::clone(&front), principal, lines);
     let stop = front.stop.clone();
-    let _ = stop.run_until_cancelled(connection.read(BufReader::new(reader))).await;
-    connection.finish().await;
+    let mut reader = BufReader::new(reader);
+    let _ = stop.run_until_cancelled(connection.read(&mut reader)).await;
+    tokio::select! {
+        () = connection.finish() => {}
+        () = hung_up(reader.get_ref().as_ref()) => {}
+    }
+    // What is under way ends with it.
     drop(connection);
     // Ends when all senders are gone, or when the client has read nothing for too long.
     let _ = writing.await;
+}
+
+/// Waits until the client has closed both directions, or was killed: nobody reads its answers any more. One that only
+/// says no more has closed one.
+async fn hung_up(stream: &UnixStream) {
+    // The kernel's word stands beside "may be written to", which does not wait: so we look now and then.
+    while stream.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
+        tokio::time::sleep(RELAY_HANG_UP_POLL).await;
+    }
 }
 
 /// Writes lines as they come, several at once if they wait already.

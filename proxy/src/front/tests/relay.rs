@@ -3,7 +3,7 @@
 use crate::exchange::Principal;
 use crate::front::relay;
 use crate::front::scripted::{Bench, until};
-use crate::limits::RELAY_WRITE_TIME_MAX;
+use crate::limits::{RELAY_HANG_UP_POLL, RELAY_WRITE_TIME_MAX};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -226,4 +226,25 @@ async fn answers_to_servers_reach_the_core_from_a_client_that_has_shaken_hands()
     client.say(answer.clone()).await;
     until(|| bench.core.responses.lock().unwrap().len() == 1).await;
     assert_eq!(bench.core.responses.lock().unwrap()[0].1, answer.to_string());
+}
+
+#[tokio::test]
+async fn requests_of_a_client_that_is_gone_are_cancelled_and_of_one_that_says_no_more_answered() {
+    let bench = Bench::new();
+    let mut client = Client::connect(&bench);
+    client.shake_hands("2025-11-25").await;
+    client.say(legacy(1, "tools/call", json!({"name": "wait"}))).await;
+    client.say(modern(2, "tools/call", json!({"name": "wait"}))).await;
+    until(|| bench.core.requests.lock().unwrap().len() == 3).await;
+    drop((client.lines, client.writer));
+    until(|| *bench.core.waited.lock().unwrap() == ["cancelled", "cancelled"]).await;
+    client.serving.await.unwrap();
+    assert_eq!(bench.core.ended.lock().unwrap().len(), 1);
+    let mut client = Client::connect(&bench);
+    client.say(modern(3, "tools/call", json!({"name": "wait"}))).await;
+    until(|| bench.core.requests.lock().unwrap().len() == 4).await;
+    client.writer.shutdown().await.unwrap();
+    tokio::time::sleep(3 * RELAY_HANG_UP_POLL).await;
+    bench.core.release.notify_one();
+    assert_eq!(client.hear().await["id"], 3);
 }
