@@ -4,12 +4,13 @@
 //!
 //! Reading order: [`http`] (answer one request), [`era`], [`headers`], [`parameters`], [`message`] (what came in),
 //! [`modern`], [`legacy`] (what each family makes of it), [`answer`], [`subscription`], [`session`], [`kept`],
-//! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`], [`porch`], [`connection`] (connections);
+//! [`frame`], [`error`]; [`origin`] and [`identity`] (who may come in); [`accept`], [`porch`], [`connection`], [`compression`] (connections);
 //! [`relay`] (the same without HTTP), [`admin`] (for the operator).
 
 pub mod accept;
 pub mod admin;
 pub mod answer;
+pub mod compression;
 pub mod connection;
 pub mod era;
 pub mod error;

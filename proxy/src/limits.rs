@@ -167,6 +167,10 @@ pub const HTTP2_REFUSALS_MAX: usize = 64;
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it may take to say so.
 pub const HTTP2_PING_TIME_MAX: Duration = Duration::from_secs(20);
+/// Bytes of a JSON answer from which on it is compressed for clients on other machines.
+pub const COMPRESSED_BYTES_MIN: usize = 8 * 1024;
+/// Bytes of a JSON answer up to which it is compressed: what is longer would keep a processor busy for too long.
+pub const COMPRESSED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Requests of all HTTP clients that may be under way at one time.
 pub const HTTP_REQUESTS_MAX: usize = 2048;
 /// Streams that stay open (`subscriptions/listen`, and GET of a session), all clients together.

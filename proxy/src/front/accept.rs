@@ -3,6 +3,7 @@
 //! yet gives it back, and waits on the porch.
 
 use super::Front;
+use super::compression::Routers;
 use super::connection::{Visitor, serve};
 use super::porch::Porch;
 use crate::exchange::Exchange;
@@ -29,13 +30,13 @@ pub async fn tcp<E: Exchange>(
 ) {
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     let porch = Arc::new(Porch::default());
-    let stop = front.stop.clone();
+    let (stop, routers) = (front.stop.clone(), Routers::new(router));
     while let Some((place, (stream, remote))) =
         next(&places, &stop, |context| listener.poll_accept(context)).await
     {
         let (Ok(()), Ok(local)) = (stream.set_nodelay(true), stream.local_addr()) else { continue };
         let peer = front.identity.peer(remote, local);
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, stop) = (routers.of(&peer), stop.clone());
         if front.identity.is_own(&peer) {
             tasks.spawn(async move {
                 let _place = place;

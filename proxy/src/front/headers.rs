@@ -102,6 +102,20 @@ pub fn content_type(headers: &HeaderMap) -> Result<(), Fault> {
     Err(Fault::transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"))
 }
 
+/// Checks that the body is not compressed: a few bytes could become very many.
+///
+/// # Errors
+/// 415.
+pub fn content_coding(headers: &HeaderMap) -> Result<(), Fault> {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = values.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    if codings.all(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
+        return Ok(());
+    }
+    let problem = "Content-Encoding: compressed requests are not taken, send the message as it is";
+    Err(Fault::transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem))
+}
+
 /// What the client takes. One that names only one of the two types gets that one.
 ///
 /// # Errors

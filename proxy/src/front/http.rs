@@ -97,6 +97,7 @@ async fn admitted<E: Exchange>(
     let who = (endpoint(front, server)?, principal);
     if parts.method == Method::POST {
         headers::content_type(&parts.headers)?;
+        headers::content_coding(&parts.headers)?;
         let body = read(&parts.headers, body).await?;
         return post(front, who, &parts.headers, body).await;
     }

@@ -86,6 +86,8 @@ impl Scripted {
                 self.steps.acquire().await.unwrap().forget();
                 Ok(json!({"content": ["all steps"]}))
             }
+            "long" => Ok(json!({"content": ["x".repeat(64 * 1024)]})),
+            "too long" => Ok(json!({"content": ["x".repeat(crate::limits::COMPRESSED_BYTES_MAX)]})),
             "large" => {
                 let note = json!({"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}});
                 let _ = stream.send(Bytes::from(note.to_string())).await;

@@ -3,6 +3,7 @@
 use super::scripted::Bench;
 use http::StatusCode;
 
+mod compression;
 mod connections;
 mod http2;
 mod legacy;
@@ -30,6 +31,9 @@ async fn refuses_what_the_transport_does_not_allow() {
         ("POST", "/other", &[], PING, 404),
         ("POST", "/mcp", &[("content-type", "text/plain")], PING, 415),
         ("POST", "/mcp", &[("content-type", "")], PING, 415),
+        ("POST", "/mcp", &[("content-encoding", "gzip")], PING, 415),
+        ("POST", "/mcp", &[("content-encoding", "identity, br")], PING, 415),
+        ("POST", "/mcp", &[("content-encoding", "Identity")], PING, 400),
         ("POST", "/mcp", &[("accept", "text/html")], PING, 406),
         ("PUT", "/mcp", &[], PING, 405),
         ("HEAD", "/mcp", &[], "", 405),

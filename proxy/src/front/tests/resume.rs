@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const NEWEST: &str = "2025-11-25";
+/// Longer than anything a test waits for.
+const LONG: Duration = Duration::from_secs(20);
 
 /// One event: its id and its data.
 type Event = (Option<String>, String);
@@ -40,7 +42,7 @@ struct Stream {
 
 impl Stream {
     async fn open(bench: &Bench, request: Request<Body>) -> Self {
-        let response = bench.raw(request).await;
+        let response = tokio::time::timeout(LONG, bench.raw(request)).await.expect("no answer");
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { body: response.into_body(), rest: String::new() }
@@ -92,7 +94,7 @@ impl Stream {
 }
 
 async fn refused(bench: &Bench, session: &str, last: &str) -> Reply {
-    bench.send(get(session, Some(last))).await
+    tokio::time::timeout(LONG, bench.send(get(session, Some(last)))).await.expect("it is no refusal")
 }
 
 #[tokio::test]
