@@ -36,15 +36,25 @@ pub async fn post<E: Exchange>(
         return Err(refuse("a batch holds 1 to 64 messages"));
     }
     let accepts = headers::accept(headers)?;
+    let mut messages = Vec::new();
+    for element in elements {
+        let message = message::parse(element.get())?;
+        if matches!(&message, Message::Request(request) if request.method == "initialize") {
+            return Err(refuse("initialize must not be part of a batch"));
+        }
+        messages.push((message, body.slice_ref(element.get().as_bytes())));
+    }
+    // Only now, so that a batch that is refused has done nothing.
     let (sender, notifications) = mpsc::channel(STREAM_MESSAGES_MAX);
     let mut under_way = Vec::new();
-    for element in elements {
-        let own = body.slice_ref(element.get().as_bytes());
-        match message::parse(element.get())? {
-            Message::Request(request) if request.method == "initialize" => {
-                return Err(refuse("initialize must not be part of a batch"));
-            }
-            Message::Request(request) => under_way.push(run(front, &session, own, &request, sender.clone())?),
+    for (message, own) in &messages {
+        if let Message::Request(request) = message {
+            under_way.push(run(front, &session, own.clone(), request, sender.clone())?);
+        }
+    }
+    for (message, own) in messages {
+        match message {
+            Message::Request(_) => {}
             Message::Notification(_) => {
                 Arc::clone(&front.exchange).notification(session.caller.clone(), own).await;
             }

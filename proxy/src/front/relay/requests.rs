@@ -123,16 +123,24 @@ impl<E: Exchange> Connection<E> {
         if elements.is_empty() || elements.len() > BATCH_MESSAGES_MAX {
             return Err(refuse("a batch holds 1 to 64 messages"));
         }
-        let mut under_way = Vec::new();
+        let mut messages = Vec::new();
         for element in elements {
-            let own = line.slice_ref(element.get().as_bytes());
-            match message::parse(element.get())? {
-                Message::Request(request) if request.method == "initialize" => {
-                    return Err(refuse("initialize must not be part of a batch"));
-                }
-                Message::Request(request) => {
-                    under_way.push(self.legacy_request(&request, own, self.lines.clone())?);
-                }
+            let message = message::parse(element.get())?;
+            if matches!(&message, Message::Request(request) if request.method == "initialize") {
+                return Err(refuse("initialize must not be part of a batch"));
+            }
+            messages.push((message, line.slice_ref(element.get().as_bytes())));
+        }
+        // Only now, so that a batch that is refused has done nothing.
+        let mut under_way = Vec::new();
+        for (message, own) in &messages {
+            if let Message::Request(request) = message {
+                under_way.push(self.legacy_request(request, own.clone(), self.lines.clone())?);
+            }
+        }
+        for (message, own) in messages {
+            match message {
+                Message::Request(_) => {}
                 Message::Notification(notification) => self.take_notification(&notification, own).await?,
                 Message::Response => self.take_response(&own),
             }

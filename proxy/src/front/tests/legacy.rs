@@ -131,6 +131,34 @@ async fn batches_exist_only_where_they_were_negotiated() {
     }
 }
 
+#[tokio::test]
+async fn a_batch_that_is_refused_has_done_nothing_and_one_with_progress_is_a_stream() {
+    let bench = Bench::new();
+    let (id, _) = initialize(&bench, "2025-03-26").await;
+    let headers = [("mcp-session-id", &*id)];
+    let notification = json!({"jsonrpc": "2.0", "method": "notifications/x"});
+    let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {}});
+    let handshake: Value = serde_json::from_str(&request("initialize", json!({}))).unwrap();
+    let twice = json!({"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": []});
+    for wrong in [json!(1), handshake, twice] {
+        let reply = bench.post(&headers, &json!([notification, answer, wrong]).to_string()).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert!(bench.core.notifications.lock().unwrap().is_empty());
+    assert!(bench.core.responses.lock().unwrap().is_empty());
+    let call = |id: u32, tool: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}});
+    let batch = json!([call(1, "progress"), notification, answer, call(2, "echo"), call(3, "progress")]);
+    let reply = bench.post(&headers, &batch.to_string()).await;
+    let events = reply.events();
+    let (answers, progress) = events.split_last().unwrap();
+    assert_eq!(progress.len(), 4, "{events:?}");
+    let ids: Vec<&Value> = answers.as_array().unwrap().iter().map(|answer| &answer["id"]).collect();
+    assert_eq!(ids, [1, 2, 3]);
+    assert!(reply.body.starts_with("id: r"), "a client can come back to it: {}", reply.body);
+    assert_eq!(bench.core.notifications.lock().unwrap().len(), 1);
+    assert_eq!(bench.core.responses.lock().unwrap().len(), 1);
+}
+
 async fn stream(bench: &Bench, id: &str) -> Body {
     let headers = [("mcp-session-id", id), ("accept", "text/event-stream")];
     let response = bench.raw(Bench::request("GET", "/mcp", &headers, "")).await;
