@@ -174,11 +174,25 @@ impl Stream {
     pub fn next(&mut self, limit: Duration) -> Option<serde_json::Value> {
         let end = std::time::Instant::now() + limit;
         loop {
+            let (_, data) = self.next_event(end.checked_duration_since(std::time::Instant::now())?)?;
+            if let Ok(message) = serde_json::from_str(&data) {
+                return Some(message);
+            }
+        }
+    }
+
+    /// The next event of the stream, its id and its data; None if it ends or `limit` passes.
+    pub fn next_event(&mut self, limit: Duration) -> Option<(Option<String>, String)> {
+        let end = std::time::Instant::now() + limit;
+        loop {
             while let Some((event, rest)) = self.rest.split_once("\n\n") {
-                let data: String = event.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+                let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+                let id = event.lines().find_map(|line| line.strip_prefix("id:"));
+                let found = (!data.is_empty())
+                    .then(|| (id.map(|id| id.trim().to_owned()), data.concat().trim().to_owned()));
                 self.rest = rest.to_owned();
-                if let Ok(message) = serde_json::from_str(data.trim()) {
-                    return Some(message);
+                if found.is_some() {
+                    return found;
                 }
             }
             let left = end.checked_duration_since(std::time::Instant::now())?;

@@ -5,6 +5,8 @@ mod legacy;
 mod modern;
 mod readme;
 mod relay;
+mod streams;
+mod transport;
 
 use harness::configuration::Configuration;
 use harness::daemon::Daemon;

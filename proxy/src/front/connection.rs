@@ -21,14 +21,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+/// How often an idle connection is looked at before it has been idle for too long.
+const LOOKS: u32 = 8;
 
 /// What requests are told of the connection they come on.
 #[derive(Clone, Debug, Default)]
@@ -133,37 +135,28 @@ fn like_http1(request: &mut Request<Incoming>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The requests of a connection that are under way, and since when there are none.
-#[derive(Debug)]
+/// The requests of a connection: how many there were, and how many of them have come to their end. Counted without a
+/// look at the clock, which each request would pay for.
+#[derive(Debug, Default)]
 struct Activity {
-    requests: AtomicUsize,
-    idle_since: Mutex<Instant>,
-}
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self { requests: AtomicUsize::new(0), idle_since: Mutex::new(Instant::now()) }
-    }
+    begun: AtomicU64,
+    ended: AtomicU64,
 }
 
 impl Activity {
-    /// Waits until nothing was under way for this long.
+    /// Waits until nothing was under way for this long, and at most an eighth longer.
     async fn idle_for(&self, limit: Duration) {
-        loop {
-            // Not woken by requests, which should cost nothing: looks a few times in that while.
-            let wait = match self.requests.load(Ordering::Acquire) {
-                0 => limit.saturating_sub(self.idle_since().elapsed()),
-                _ => limit / 8,
-            };
-            if wait.is_zero() {
-                return;
-            }
-            tokio::time::sleep(wait).await;
+        let (mut quiet, mut before) = (0, self.counts());
+        while quiet < LOOKS {
+            tokio::time::sleep(limit / LOOKS).await;
+            let now = self.counts();
+            quiet = if now == before && now.0 == now.1 { quiet + 1 } else { 0 };
+            before = now;
         }
     }
 
-    fn idle_since(&self) -> Instant {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> (u64, u64) {
+        (self.begun.load(Ordering::Acquire), self.ended.load(Ordering::Acquire))
     }
 }
 
@@ -172,15 +165,14 @@ struct UnderWay(Arc<Activity>);
 
 impl UnderWay {
     fn begin(activity: &Arc<Activity>) -> Self {
-        activity.requests.fetch_add(1, Ordering::AcqRel);
+        activity.begun.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(activity))
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.requests.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.fetch_add(1, Ordering::AcqRel);
     }
 }
 

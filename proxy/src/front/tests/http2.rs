@@ -28,6 +28,8 @@ struct Client {
 impl Client {
     async fn connect(served: &Served) -> Self {
         let stream = TcpStream::connect(served.address).await.unwrap();
+        // Where time stands still, nothing may wait in the kernel.
+        stream.set_nodelay(true).unwrap();
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Self { sender }
@@ -265,7 +267,7 @@ async fn closed_after(mut stream: TcpStream) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn who_says_nothing_or_half_of_it_is_not_waited_for() {
     let served = serve(user_mode()).await;
-    let limit = HTTP_HEADER_TIME_MAX + HTTP_HEADER_TIME_MAX / 8 + HTTP_GOODBYE_TIME_MAX;
+    let limit = HTTP_HEADER_TIME_MAX + HTTP_HEADER_TIME_MAX / 4 + HTTP_GOODBYE_TIME_MAX;
     let silent = TcpStream::connect(served.address).await.unwrap();
     assert!(closed_after(silent).await <= limit);
     let mut half = TcpStream::connect(served.address).await.unwrap();
@@ -275,6 +277,23 @@ async fn who_says_nothing_or_half_of_it_is_not_waited_for() {
     assert!(closed_after(idle).await <= limit);
     let half_a_head = raw(&served, &frame(1, 0, 1, &head())).await;
     assert!(closed_after(half_a_head).await <= limit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_ended_even_if_its_client_answers_pings_and_a_busy_one_is_not() {
+    let served = serve(user_mode()).await;
+    let mut client = Client::connect(&served).await;
+    let call = tokio::spawn(client.sender.clone().send_request(waiting()));
+    tokio::time::sleep(10 * HTTP_HEADER_TIME_MAX).await;
+    assert_eq!(client.status(post(&[], INITIALIZE)).await, 200);
+    served.core.release.notify_one();
+    assert!(text(call.await.unwrap().unwrap()).await.contains("waited"));
+    let start = tokio::time::Instant::now();
+    while !client.sender.is_closed() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let range = HTTP_HEADER_TIME_MAX..HTTP_HEADER_TIME_MAX + HTTP_HEADER_TIME_MAX / 4;
+    assert!(range.contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
