@@ -34,7 +34,9 @@ use self::identity::Identity;
 use self::kept::Kept;
 use self::session::Sessions;
 use crate::exchange::Exchange;
-use crate::limits::{HTTP_REQUESTS_MAX, HTTP2_EXCHANGES_MAX, OPEN_STREAMS_MAX, SESSION_SWEEP_INTERVAL};
+use crate::limits::{
+    HTTP_REQUESTS_MAX, HTTP2_EXCHANGES_MAX, OPEN_STREAMS_MAX, SESSION_SWEEP_INTERVAL, STREAM_TURN_WAIT,
+};
 use ::http::StatusCode;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -95,6 +97,19 @@ impl<E: Exchange> Front<E> {
     /// 503 if all are taken.
     pub fn admit_stream(&self) -> Result<OwnedSemaphorePermit, Fault> {
         take(&self.streams, "too many event streams are open")
+    }
+
+    /// Takes a place for one stream that stays open; if all are taken, one whose client will come back makes room.
+    ///
+    /// # Errors
+    /// 503 if none can, or does in time.
+    pub async fn admit_stream_in_turn(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        let taken = self.admit_stream();
+        if taken.is_ok() || !self.kept.dismiss_one() {
+            return taken;
+        }
+        let freed = tokio::time::timeout(STREAM_TURN_WAIT, Arc::clone(&self.streams).acquire_owned()).await;
+        freed.ok().and_then(Result::ok).map_or(taken, Ok)
     }
 
     /// Ends idle sessions, and forgets old streams, until the proxy stops.

@@ -188,6 +188,13 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 pub const STREAM_OPEN_AFTER: Duration = Duration::from_secs(1);
 /// When a client is asked to come back after a stream broke or was closed.
 pub const STREAM_RETRY: Duration = Duration::from_secs(1);
+/// How long a stream must have been open before its 2025-11-25 client may be asked to come back later, because all
+/// [`OPEN_STREAMS_MAX`] are taken.
+pub const STREAM_TURN_MIN: Duration = Duration::from_secs(10);
+/// When that client is asked to come back.
+pub const STREAM_TURN_RETRY: Duration = Duration::from_secs(5);
+/// How long who needs the place waits for it.
+pub const STREAM_TURN_WAIT: Duration = Duration::from_secs(2);
 /// Streams that legacy clients can come back to, all together; further ones are streams like before, without ids.
 /// Clients of 2024-11-05 and of 2026-07-28 have none.
 pub const KEPT_STREAMS_MAX: usize = 512;

@@ -5,6 +5,7 @@ use crate::limits::STREAM_RETRY;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::time::Duration;
 
 /// An event without meaning that keeps a stream open and finds out whether the client is still there.
 pub const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
@@ -57,8 +58,8 @@ pub fn priming(id: EventId) -> Bytes {
 }
 
 /// Says when to come back, before we close a stream that has not come to its end.
-pub fn retry() -> Bytes {
-    Bytes::from(format!("retry: {}\n\n", STREAM_RETRY.as_millis()))
+pub fn retry(after: Duration) -> Bytes {
+    Bytes::from(format!("retry: {}\n\n", after.as_millis()))
 }
 
 /// A JSON-RPC notification of our own.

@@ -103,7 +103,7 @@ async fn admitted<E: Exchange>(
     }
     let version = headers::single(&parts.headers, headers::VERSION)?;
     match (era::of_header(version), &parts.method) {
-        (Era::Legacy, &Method::GET) => legacy::stream::get(front, &who, &parts.headers),
+        (Era::Legacy, &Method::GET) => legacy::stream::get(front, &who, &parts.headers).await,
         (Era::Legacy, &Method::DELETE) => legacy::end(front, &who, &parts.headers),
         _ => Err(legacy::method_not_allowed()),
     }

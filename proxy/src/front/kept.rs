@@ -10,7 +10,7 @@ pub mod reader;
 use self::event_id::{EventId, Purpose};
 use self::log::{Log, Taken};
 use super::session::Session;
-use crate::limits::{KEPT_BYTES_MAX, KEPT_STREAMS_MAX, KEPT_STREAMS_PER_SESSION_MAX};
+use crate::limits::{KEPT_BYTES_MAX, KEPT_STREAMS_MAX, KEPT_STREAMS_PER_SESSION_MAX, STREAM_TURN_MIN};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +32,8 @@ pub struct Stream {
     number: u64,
     session: u64,
     purpose: Purpose,
+    /// Whether its client knows to come back when the stream is closed before its end: since 2025-11-25.
+    polls: bool,
     log: Mutex<Log>,
     /// There is something to read, or somebody else reads now.
     changed: Notify,
@@ -48,16 +50,18 @@ impl Kept {
     /// A new stream of a session; nothing if there are as many as there may be, and each is in use: then
     /// the client gets a stream it cannot come back to. Unused ones make room, the oldest first.
     pub fn begin(&self, session: &Session, number: u64, purpose: Purpose) -> Option<Arc<Stream>> {
-        let session = session.caller.session?;
+        let own = session.caller.session?;
         let mut streams = self.locked();
-        if streams.values().filter(|stream| stream.session == session).count() >= KEPT_STREAMS_PER_SESSION_MAX
-        {
-            remove_oldest_idle(&mut streams, |stream| stream.session == session)?;
+        if streams.values().filter(|stream| stream.session == own).count() >= KEPT_STREAMS_PER_SESSION_MAX {
+            remove_oldest_idle(&mut streams, |stream| stream.session == own)?;
         }
         if streams.len() >= KEPT_STREAMS_MAX {
             remove_oldest_idle(&mut streams, |_| true)?;
         }
-        let stream = Arc::new(Stream::new(number, session, purpose, Arc::clone(&self.bytes)));
+        let (log, changed, moved) = Default::default();
+        let (polls, bytes) = (session.primes(), Arc::clone(&self.bytes));
+        let stream = Stream { number, session: own, purpose, polls, log, changed, moved, bytes };
+        let stream = Arc::new(stream);
         streams.insert(number, Arc::clone(&stream));
         Some(stream)
     }
@@ -85,6 +89,21 @@ impl Kept {
     pub fn sweep(&self) {
         let now = Instant::now();
         self.locked().retain(|_, stream| !stream.log().has_expired(stream.purpose, now));
+    }
+
+    /// Asks the client that has read its session's own stream for the longest, and not only just now, to come back
+    /// later. It loses nothing: what happens meanwhile waits in its session.
+    pub fn dismiss_one(&self) -> bool {
+        let streams = self.locked();
+        let turns = streams.values().filter(|stream| stream.purpose == Purpose::Session && stream.polls);
+        let since = turns.filter_map(|stream| Some((stream.log().read_since()?, stream)));
+        let longest = since.min_by_key(|(since, _)| *since);
+        let Some((_, stream)) = longest.filter(|(since, _)| since.elapsed() >= STREAM_TURN_MIN) else {
+            return false;
+        };
+        stream.change(Log::dismiss);
+        stream.changed.notify_waiters();
+        true
     }
 
     /// Says something on a stream, and makes room for it.
@@ -135,11 +154,6 @@ fn remove_oldest_idle(
 }
 
 impl Stream {
-    fn new(number: u64, session: u64, purpose: Purpose, bytes: Arc<AtomicUsize>) -> Self {
-        let (log, changed, moved) = Default::default();
-        Self { number, session, purpose, log, changed, moved, bytes }
-    }
-
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

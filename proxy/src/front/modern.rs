@@ -164,7 +164,7 @@ pub async fn listen<E: Exchange>(
         filter,
         events: front.exchange.events(),
         number: front.sessions.next_number(),
-        _place: front.admit_stream()?,
+        _place: front.admit_stream_in_turn().await?,
     };
     let all = uris.into_iter().map(|uri| listening.watch(&caller, uri));
     // Those that did not agree in time are missing from the acknowledgement.

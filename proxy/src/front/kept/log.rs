@@ -21,6 +21,8 @@ pub enum Taken {
     Nothing,
     /// Nothing any more: all was told, or another connection tells it now.
     End,
+    /// Nothing for now: the client is to come back later.
+    Later,
 }
 
 /// From where a reader goes on.
@@ -43,15 +45,27 @@ pub struct Log {
     told: u64,
     reader: Option<u64>,
     readers: u64,
+    read_since: Instant,
+    dismissed: bool,
     over: bool,
     idle_since: Instant,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        let events = VecDeque::new();
-        let idle_since = Instant::now();
-        Self { events, first: 0, bytes: 0, told: 0, reader: None, readers: 0, over: false, idle_since }
+        let now = Instant::now();
+        Self {
+            events: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            told: 0,
+            reader: None,
+            readers: 0,
+            read_since: now,
+            dismissed: false,
+            over: false,
+            idle_since: now,
+        }
     }
 }
 
@@ -166,8 +180,20 @@ impl Log {
         let from = if next < self.first { From::Later } else { From::Next };
         self.told = next.max(self.first);
         self.readers += 1;
+        self.dismissed = false;
+        self.read_since = Instant::now();
         self.reader = Some(self.readers);
         Some((self.readers, from))
+    }
+
+    /// Since when one reader reads, if it has not been asked to come back later.
+    pub fn read_since(&self) -> Option<Instant> {
+        self.reader.filter(|_| !self.dismissed).map(|_| self.read_since)
+    }
+
+    /// Has the reader come back later.
+    pub fn dismiss(&mut self) {
+        self.dismissed = true;
     }
 
     /// This reader goes away, if it has not been replaced.
@@ -187,7 +213,11 @@ impl Log {
         let index = usize::try_from(self.told - self.first).unwrap_or(usize::MAX);
         let mut waiting = self.events.iter().skip(index);
         let Some(first) = waiting.next() else {
-            return if self.over { Taken::End } else { Taken::Nothing };
+            return match (self.over, self.dismissed) {
+                (true, _) => Taken::End,
+                (_, true) => Taken::Later,
+                _ => Taken::Nothing,
+            };
         };
         self.told += 1;
         let Some(second) = waiting.next() else {

@@ -7,6 +7,7 @@ use crate::front::answer::{self, keep_alive};
 use crate::front::frame;
 use crate::front::session::InUse;
 use crate::front::subscription::Told;
+use crate::limits::{STREAM_RETRY, STREAM_TURN_RETRY};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -103,12 +104,16 @@ impl Open {
             match stream.take(self.reader.number) {
                 Taken::Events(chunk) => return Some(chunk),
                 Taken::End => return None,
+                Taken::Later => {
+                    self.closing = true;
+                    return Some(frame::retry(STREAM_TURN_RETRY));
+                }
                 Taken::Nothing => {}
             }
             let ended = async {
                 let Some(ended) = &self.held.ended else { return std::future::pending().await };
                 ended.session.cancelled().await;
-                ended.stop.is_cancelled().then(frame::retry)
+                ended.stop.is_cancelled().then(|| frame::retry(STREAM_RETRY))
             };
             tokio::select! {
                 () = changed => {}

@@ -96,13 +96,17 @@ async fn say_all(
 /// # Errors
 /// 405 for a client that wants no stream or has no session, 404 for an unknown session, 400 for an id that
 /// is none, 410 for a request's stream that is no longer kept.
-pub fn get<E: Exchange>(front: &Arc<Front<E>>, who: &Who, headers: &HeaderMap) -> Result<Response, Fault> {
+pub async fn get<E: Exchange>(
+    front: &Arc<Front<E>>,
+    who: &Who,
+    headers: &HeaderMap,
+) -> Result<Response, Fault> {
     if session_id(headers)?.is_none() || !headers::takes(headers, "text/event-stream") {
         return Err(method_not_allowed());
     }
     let session = session(front, who, headers)?;
     let seen = if session.resumes() { event_id::last_seen(headers)? } else { None };
-    let place = front.admit_stream()?;
+    let place = front.admit_stream_in_turn().await?;
     match seen {
         None => Ok(open(front, &session, place, Vec::new())),
         Some(seen) => come_back(front, &session, place, seen),

@@ -4,7 +4,7 @@ use crate::exchange::ServerEvent;
 use crate::front::scripted::{Bench, Reply, chunk, until};
 use crate::limits::{
     KEPT_BYTES_MAX, KEPT_STREAM_EVENTS_MAX, KEPT_STREAMS_MAX, KEPT_STREAMS_PER_SESSION_MAX, KEPT_TIME_MAX,
-    OPEN_STREAMS_MAX, STREAM_OPEN_AFTER,
+    OPEN_STREAMS_MAX, STREAM_OPEN_AFTER, STREAM_TURN_MIN,
 };
 use axum::body::Body;
 use http::{Request, StatusCode};
@@ -368,4 +368,29 @@ async fn streams_that_are_read_again_count_as_open_ones() {
     assert_eq!(refused(&bench, &id, last).await.status, StatusCode::SERVICE_UNAVAILABLE);
     drop(places);
     assert_eq!(Stream::back(&bench, &id, last).await.rest().await.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_streams_are_open_the_oldest_client_comes_back_later_and_misses_nothing() {
+    let bench = Bench::new();
+    let (old, new) = (session(&bench, NEWEST).await, session(&bench, NEWEST).await);
+    let mut places: Vec<_> = (0..OPEN_STREAMS_MAX - 2).map(|_| bench.front.admit_stream().unwrap()).collect();
+    let cannot = session(&bench, "2025-06-18").await;
+    let _cannot = Stream::open(&bench, get(&cannot, None)).await;
+    let mut waits = Stream::open(&bench, get(&old, None)).await.primed().await;
+    assert_eq!(bench.send(get(&new, None)).await.status, StatusCode::SERVICE_UNAVAILABLE, "not so soon");
+    tokio::time::sleep(STREAM_TURN_MIN).await;
+    bench.core.tools_changed();
+    let (seen, _) = waits.next().await.unwrap();
+    let leaves = async {
+        assert_eq!(chunk(&mut waits.body).await.unwrap(), "retry: 5000\n\n");
+        assert_eq!(chunk(&mut waits.body).await, None);
+        drop(waits);
+    };
+    let (_turn, ()) = tokio::join!(Stream::open(&bench, get(&new, None)), leaves);
+    assert_eq!(refused(&bench, &old, seen.as_ref().unwrap()).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    bench.core.tools_changed();
+    places.pop();
+    let mut back = Stream::back(&bench, &old, &seen.unwrap()).await.primed().await;
+    assert!(back.next().await.unwrap().1.contains("list_changed"));
 }
