@@ -118,8 +118,8 @@ impl Kept {
         self.shrink();
     }
 
-    /// Forgets until what is kept has no more bytes than it may: first streams that nobody uses, then what
-    /// readers were told already.
+    /// Forgets until what is kept has no more bytes than it may: first streams that nobody uses, then what no
+    /// reader waits for on the others. An answer that comes later is still kept.
     fn shrink(&self) {
         let over = || self.bytes.load(Ordering::Relaxed) > KEPT_BYTES_MAX;
         if !over() {
@@ -131,7 +131,7 @@ impl Kept {
             if !over() {
                 return;
             }
-            stream.change(Log::forget_told);
+            stream.change(Log::forget);
         }
     }
 
@@ -266,5 +266,57 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.stream.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::session::legacy_caller;
+    use super::*;
+    use crate::exchange::{Endpoint, Principal};
+    use crate::limits::KEPT_STREAM_BYTES_MAX;
+    use tokio::sync::broadcast;
+    use tokio_util::sync::CancellationToken;
+
+    fn session(number: u64) -> Session {
+        let caller = legacy_caller(Endpoint::Aggregate, Principal::TokenBearer, "2025-11-25", number);
+        Session::new(caller, broadcast::channel(1).1, CancellationToken::new())
+    }
+
+    #[test]
+    fn calls_under_way_that_nobody_reads_are_within_the_bound_too() {
+        let (kept, session) = (Kept::default(), session(1));
+        let message = vec![b'x'; KEPT_STREAM_BYTES_MAX / 4];
+        let streams: Vec<_> = (0..KEPT_STREAMS_PER_SESSION_MAX as u64)
+            .map(|number| kept.begin(&session, number, Purpose::Request).unwrap())
+            .collect();
+        for stream in streams.iter().chain(&streams) {
+            kept.push(stream, &message);
+            assert!(kept.used().1 <= KEPT_BYTES_MAX);
+        }
+        kept.finish(&streams[0], b"the answer");
+        let (_reader, from) = streams[0].read(Some(0)).unwrap();
+        assert_eq!(from, log::From::Later, "what was said is lost, its answer is not");
+    }
+
+    #[test]
+    fn what_a_reader_waits_for_is_not_forgotten() {
+        let kept = Kept::default();
+        let message = vec![b'x'; KEPT_STREAM_BYTES_MAX / 2];
+        let sessions = [session(1), session(2)];
+        let begin = |number: u64| {
+            let stream = kept.begin(&sessions[(number % 2) as usize], number, Purpose::Request).unwrap();
+            (stream.read(None).unwrap(), stream)
+        };
+        let read: Vec<_> = (0..2 * KEPT_STREAMS_PER_SESSION_MAX as u64).map(begin).collect();
+        for ((reader, _), stream) in &read {
+            kept.push(stream, &message);
+            let _ = reader;
+        }
+        let all = kept.used().1;
+        assert!(all > KEPT_BYTES_MAX && all <= read.len() * KEPT_STREAM_BYTES_MAX, "{all}");
+        drop(read);
+        kept.push(&kept.begin(&session(3), 1000, Purpose::Request).unwrap(), b"x");
+        assert!(kept.used().1 <= KEPT_BYTES_MAX);
     }
 }

@@ -157,9 +157,9 @@ impl Log {
         true
     }
 
-    /// Forgets what the reader was told.
-    pub fn forget_told(&mut self) {
-        while self.reader.is_some() && self.drop_first() {}
+    /// Forgets what no reader waits for: what the one there is was told, or else everything.
+    pub fn forget(&mut self) {
+        while self.drop_first() {}
     }
 
     /// Whether something may be added: not while a reader is still to be told as much as is kept.
