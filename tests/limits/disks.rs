@@ -68,12 +68,14 @@ fn r18_a_writer_is_slowed_down_to_its_rate() {
     assert!(usage["io_written_bytes"].as_u64().unwrap() >= before + written, "{usage}");
 }
 
-/// A tmpfs that any uid may write, for as long as this lives.
+/// A tmpfs that any uid may write, in a folder that any uid may write, for as long as this lives.
 struct Tmpfs(String);
 
 impl Tmpfs {
     fn mount(scratch: &Scratch) -> Self {
-        let place = scratch.folder("memory", 0o777).display().to_string();
+        let above = scratch.folder("above", 0o777);
+        let place = format!("{}/memory", above.display());
+        fs::create_dir(&place).unwrap();
         let outcome = run(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=777", "tmpfs", &place]));
         assert_eq!(outcome.code, 0, "{outcome:?}");
         Self(place)
@@ -92,17 +94,24 @@ fn r18_a_limit_that_a_file_system_without_a_disk_would_undo_is_missing_or_refuse
     let tmpfs = Tmpfs::mount(&scratch);
     let folder = programs::folder().display().to_string();
     let limits = format!("{LIMITS}, io: {{write: 1MiB}}");
-    let files = format!("filesystem: {{read: [{folder}], write: [state, {}]}}", tmpfs.0);
-    let daemon = start(&configuration(&limits, &files));
+    let above = tmpfs.0.trim_end_matches("/memory");
+    for granted in [&tmpfs.0, above] {
+        missing_or_refused(&limits, &folder, granted, &tmpfs.0);
+    }
+}
+
+/// Whether `granted` is itself without a disk or has something mounted below it that is.
+fn missing_or_refused(limits: &str, folder: &str, granted: &str, diskless: &str) {
+    let files = format!("filesystem: {{read: [{folder}], write: [state, {granted}]}}");
+    let daemon = start(&configuration(limits, &files));
     let missing = daemon.server_status("greedy")["walls_missing"].to_string();
-    assert!(missing.contains("\"io limit\""), "{missing}");
+    assert!(missing.contains("\"io limit\""), "{granted}: {missing}");
     let why = format!(
-        "the io limit of server \"greedy\" is not in force: {} is on a file system without a disk",
-        tmpfs.0
+        "the io limit of server \"greedy\" is not in force: {diskless} is on a file system without a disk"
     );
     assert!(daemon.log().contains(&why), "{}", daemon.log());
     drop(daemon);
-    let daemon = start(&configuration(&limits, &format!("{files}, requires: {{cgroup: true}}")));
+    let daemon = start(&configuration(limits, &format!("{files}, requires: {{cgroup: true}}")));
     let status = daemon.server_status("greedy");
     assert_eq!(status["state"], "failed", "{status}");
     assert_eq!(status["last_error"], "the policy requires a wall that this machine lacks: io limit");
