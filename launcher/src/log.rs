@@ -39,9 +39,10 @@ pub fn line(level: Level, text: impl Display) {
     let _: std::io::Result<()> = std::io::stderr().write_all(line.as_bytes());
 }
 
-/// A path may hold what steers a terminal or forges another line.
+/// A path may hold what steers a terminal, turns the direction of writing, or forges another line.
 fn printable(text: &str) -> String {
-    let shown = |letter: char| match letter.is_control() {
+    let turns = |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    let shown = |letter: char| match letter.is_control() || turns(letter) {
         true => letter.escape_default().to_string(),
         false => letter.to_string(),
     };

@@ -70,7 +70,9 @@ fn claim_below(base: &Path) -> Option<Cgroups> {
     remove_stale(base);
     let path = base.join(format!("{PREFIX}{}", std::process::id()));
     let supervisor = path.join(SUPERVISOR);
-    let made = std::fs::create_dir_all(&supervisor).and_then(|()| write(&supervisor, "cgroup.procs", "0"));
+    // One that is there already is another's, of a pid namespace in which our number is its own, too.
+    std::fs::create_dir(&path).ok()?;
+    let made = std::fs::create_dir(&supervisor).and_then(|()| write(&supervisor, "cgroup.procs", "0"));
     if made.is_err() {
         remove(&path);
         return None;
