@@ -140,7 +140,6 @@ fn a_key_whose_feature_is_not_built_is_an_error_that_says_so() {
     for (key, line) in [
         ("transport", "transport: http"),
         ("replica", "replicas: 2"),
-        ("scope", "scope: session"),
         ("routing", "routing: {key: principal}"),
         ("retry", "retry: [x]"),
         ("health_check", "health_check: {interval: 30s}"),

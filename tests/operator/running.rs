@@ -58,7 +58,7 @@ fn status_shows_each_server_with_its_walls() {
     let one = &status["servers"][0];
     assert_eq!(
         (&one["id"], &one["state"], &one["tools"]),
-        (&"one".into(), &"ready".into(), &13.into()),
+        (&"one".into(), &"ready".into(), &15.into()),
         "{one:#}"
     );
     assert!(one["digest"].as_str().is_some_and(|digest| digest.len() == 64), "{one:#}");

@@ -117,7 +117,7 @@ fn clients_that_start_their_servers_work_over_the_relay_in_every_era() {
         for seen in clients::script(client, &daemon, &cells) {
             assert_eq!(
                 (&seen["text"], &seen["tools"]),
-                (&seen["server"], &json!(26)),
+                (&seen["server"], &json!(30)),
                 "{}: {seen}",
                 client.name
             );

@@ -36,6 +36,15 @@ pub const LOADERS: [(&str, &str); 5] = [
 ];
 const GRANTED: &str = "granted to be read";
 
+/// How often listening canaries were reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touches {
+    /// Those that no policy grants.
+    pub others: usize,
+    /// Sockets in the file system, by their paths.
+    pub sockets: Vec<(PathBuf, usize)>,
+}
+
 /// Something that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Harm {
@@ -52,6 +61,8 @@ pub struct Canaries {
     programs: Programs,
     secret: String,
     touched: Arc<AtomicUsize>,
+    /// Sockets in the file system, the one we knock at ourselves first.
+    sockets: Vec<(PathBuf, Arc<AtomicUsize>)>,
     own_touches: usize,
     tcp: SocketAddr,
     udp: SocketAddr,
@@ -97,7 +108,8 @@ impl Canaries {
             .and_then(|address| UnixListener::bind_addr(&address));
         listen_unix(listener.doing(|| format!("listen at @{abstract_name}"))?, &touched);
         let path = base.join("socket/canary.sock");
-        listen_unix(UnixListener::bind(&path).doing(|| format!("listen at {}", path.display()))?, &touched);
+        let socket = Arc::default();
+        listen_unix(UnixListener::bind(&path).doing(|| format!("listen at {}", path.display()))?, &socket);
         set_mode(&path, 0o777)?;
         let secret =
             format!("canary-{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 1));
@@ -107,6 +119,7 @@ impl Canaries {
             programs: programs.clone(),
             secret,
             touched,
+            sockets: vec![(path, socket)],
             own_touches: 0,
             tcp,
             udp,
@@ -218,7 +231,7 @@ impl Canaries {
     ///
     /// # Errors
     /// If no victim was started, or a socket cannot be made.
-    pub fn targets_without_daemon(&self, person: &Person) -> Result<Targets, Fault> {
+    pub fn targets_without_daemon(&mut self, person: &Person) -> Result<Targets, Fault> {
         let mut targets = self.targets()?;
         let known = |targets: &Targets, key: &str| -> Result<String, Fault> {
             targets.text(key).map(str::to_owned).map_err(Fault::Program)
@@ -244,8 +257,10 @@ impl Canaries {
         for name in ["admin.sock", "relay.sock"] {
             let path = directory.join(name);
             let listener = UnixListener::bind(&path).doing(|| format!("listen at {}", path.display()))?;
-            listen_unix(listener, &self.touched);
+            let touched = Arc::default();
+            listen_unix(listener, &touched);
             give(&path, person)?;
+            self.sockets.push((path, touched));
         }
         let path = directory.join("launch.sock");
         listen_packets(&path).doing(|| format!("listen at {}", path.display()))?;
@@ -254,16 +269,23 @@ impl Canaries {
         Ok(targets)
     }
 
-    /// How often anything but ourselves has reached a listening canary.
+    /// How often anything but ourselves has reached a listening canary that no policy grants, and how often each
+    /// socket in the file system, which one may.
     ///
     /// We knock at each and wait for its answer: they answer in order, so whoever came before us is counted.
     ///
     /// # Errors
     /// If a canary does not answer.
-    pub fn touches(&mut self) -> Result<usize, Fault> {
+    pub fn touches(&mut self) -> Result<Touches, Fault> {
         self.knock().doing(|| "reach the canaries' own sockets".to_owned())?;
-        self.own_touches += 4;
-        Ok(self.touched.load(Ordering::SeqCst) - self.own_touches)
+        self.own_touches += 1;
+        // Our own knocks reach three others and the first of the sockets.
+        let own = |index| if index == 0 { self.own_touches } else { 0 };
+        let others = self.touched.load(Ordering::SeqCst) - 3 * self.own_touches;
+        let sockets = self.sockets.iter().enumerate();
+        let sockets = sockets
+            .map(|(index, (path, touched))| (path.clone(), touched.load(Ordering::SeqCst) - own(index)));
+        Ok(Touches { others, sockets: sockets.collect() })
     }
 
     fn knock(&self) -> io::Result<()> {

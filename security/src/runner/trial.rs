@@ -141,16 +141,16 @@ impl<'a> Trial<'a> {
         aims: &[String],
         evidence: &mut Evidence,
     ) -> Result<String, Fault> {
-        let before = self.canaries.touches()?;
+        let before = self.forbidden_touches()?;
         let answers = self.attacked_once(attempt, aims, evidence)?;
-        if self.canaries.touches()? == before {
+        if self.forbidden_touches()? == before {
             return Ok(answers);
         }
         // Anybody on the machine may knock at a canary by chance; what reaches it does so again.
         for _ in 0..LOOKS_AGAIN {
-            let before = self.canaries.touches()?;
+            let before = self.forbidden_touches()?;
             self.attacked_once(attempt, aims, evidence)?;
-            if self.canaries.touches()? != before {
+            if self.forbidden_touches()? != before {
                 evidence.harm("a listening canary was reached");
                 return Ok(answers);
             }
@@ -158,6 +158,13 @@ impl<'a> Trial<'a> {
         evidence
             .unproven(["a listening canary was reached once and not again: by whom is not known".to_owned()]);
         Ok(answers)
+    }
+
+    /// How often listening canaries were reached that the policy does not show.
+    fn forbidden_touches(&mut self) -> Result<usize, Fault> {
+        let touches = self.canaries.touches()?;
+        let sockets = touches.sockets.iter().filter(|(path, _)| !self.may(path, Access::Read));
+        Ok(touches.others + sockets.map(|(_, count)| count).sum::<usize>())
     }
 
     fn attacked_once(
