@@ -29,7 +29,7 @@ pub const INSTANCES_MAX: usize = 192;
 /// Processes of one server that clients do not share. The launcher allows each a successor.
 pub const INSTANCES_PER_SERVER_MAX: usize = 32;
 /// Lists of servers that are remembered for processes that do not run.
-pub const REMEMBERED_LISTS_MAX: usize = 256;
+pub const REMEMBERED_LISTS_MAX: usize = 64;
 /// How often we look whether the client of a shared process has answered what it was asked.
 pub const TURN_POLL: Duration = Duration::from_millis(20);
 /// Requests of one process to its clients that may be unanswered.
