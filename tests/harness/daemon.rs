@@ -11,10 +11,13 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+/// For daemons of tests.
+const PORTS: std::ops::Range<u32> = 10_000..18_000;
 const READY_LIMIT: Duration = Duration::from_secs(45);
 /// Lines told of the beginning and of the end of a daemon's output.
 const STORY_LINES: usize = 50;
@@ -336,14 +339,23 @@ pub fn clean(command: &mut Command, home: &str) {
     command.current_dir("/");
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago: one that no other test gets, and below those that the kernel gives to whoever
+/// asks for any, so that nobody takes it by chance.
 ///
 /// # Panics
 /// If there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind a port");
-    listener.local_addr().expect("a bound port").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut ports = (0..PORTS.end - PORTS.start).map(|_| {
+        let next = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        PORTS.start + next % (PORTS.end - PORTS.start)
+    });
+    let free = ports.find_map(|port| {
+        let port = u16::try_from(port).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+    });
+    free.expect("a free port")
 }
 
 /// Starts a child from a thread that lives as long as this process: `--pdeathsig` counts the thread's death.

@@ -190,11 +190,12 @@ fn a_launch_that_fails_leaves_nothing_either() {
         let mut proxy = launcher.proxy();
         assert!(proxy.spawn("absent").is_err());
         eventually("the first is buried", || launcher.children() == 0);
+        // Those of the first may be closed a moment after it is buried.
         let before = launcher.descriptors();
         for _ in 0..20 {
             assert!(proxy.spawn("absent").is_err());
         }
-        eventually("all are buried", || launcher.children() == 0 && launcher.descriptors() == before);
+        eventually("all are buried", || launcher.children() == 0 && launcher.descriptors() <= before);
         assert_eq!(launcher.cgroups(), 0, "{who:?}");
     }
 }

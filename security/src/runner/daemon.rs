@@ -10,6 +10,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use only1mcp_wire::ServerName;
@@ -454,8 +455,19 @@ fn give(path: &Path, person: &Person) -> Result<(), Fault> {
     chown(path, Some(person.uid), Some(person.gid)).doing(named)
 }
 
+/// One that no other daemon of ours gets, and below those that the kernel gives to whoever asks for any: between
+/// now and the start of the daemon nobody takes it by chance.
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    const PORTS: std::ops::Range<u32> = 10_000..18_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    let ports = (0..count).map(|_| {
+        let next = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        PORTS.start + next % count
+    });
+    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
+    let free = ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    free.ok_or_else(|| std::io::ErrorKind::AddrInUse.into())
 }
 
 fn has_all(tools: &[String], profiles: &[&str]) -> bool {
