@@ -219,6 +219,8 @@ impl Core {
         if !member.is_some_and(|member| member.watching.is_awaited(uri)) {
             return;
         }
+        // Its owner's catalogue names it, not the one that knows nothing of what clients do not share.
+        let catalogue = own.and_then(|own| self.instances.catalogue_with(&own)).unwrap_or(catalogue);
         let aggregate_uri = catalogue.uris.outward(index, uri).into_owned();
         let (server, uri) = (server.clone(), uri.to_owned());
         let _ = self.events.send(ServerEvent::ResourceUpdated { server, uri, aggregate_uri, audience });

@@ -22,12 +22,16 @@ pub const REASON_BYTES_MAX: usize = 2000;
 pub const PENDING_MAX: usize = 4096;
 /// Bytes of the answers of one process that are kept.
 pub const CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Answers of one process that are kept: small ones cost more than their bytes.
+pub const CACHE_ENTRIES_MAX: usize = 1024;
 /// The longest an answer is kept, whatever its server allows.
 pub const CACHE_TIME_MAX: Duration = Duration::from_secs(3600);
 /// Processes that clients do not share, of all servers.
 pub const INSTANCES_MAX: usize = 192;
 /// Processes of one server that clients do not share. The launcher allows each a successor.
 pub const INSTANCES_PER_SERVER_MAX: usize = 32;
+/// How often a process is looked at that may have become idle.
+pub const IDLE_LOOK: Duration = Duration::from_secs(10);
 /// Lists of servers that are remembered for processes that do not run.
 pub const REMEMBERED_LISTS_MAX: usize = 64;
 /// How often we look whether the client of a shared process has answered what it was asked.
@@ -50,8 +54,8 @@ pub const PARKED_CALLS_PER_PRINCIPAL_MAX: usize = 64;
 pub const PARKED_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// How long the `requestState` of a modern server may be brought back.
 pub const REQUEST_STATE_TIME_MAX: Duration = Duration::from_secs(3600);
-/// Bytes of a `requestState` that a client brings back.
-pub const REQUEST_STATE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a `requestState` that a client brings back; a server's own may be large.
+pub const REQUEST_STATE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Requests that may wait while one server starts.
 pub const WAITING_MAX: usize = 1024;
 /// Lines kept of what a server writes to its standard error.
@@ -86,6 +90,8 @@ pub const SUBSCRIPTIONS_MAX: usize = 1024;
 pub const WATCHED_URI_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of progress and log lines of one server that may wait for slow clients; what is above is dropped.
 pub const NOTIFICATIONS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Messages of one process that belong to no one call and may wait: a part of [`EVENTS_MAX`].
+pub const NOTIFICATIONS_APART_MAX: usize = 32;
 /// Events that may wait for a slow front; above it the front sees a gap.
 pub const EVENTS_MAX: usize = 1024;
 /// The first wait before a server is started again.

@@ -131,6 +131,16 @@ impl Instances {
         all
     }
 
+    /// The catalogue of a caller who uses this instance.
+    #[must_use]
+    pub fn catalogue_with(&self, instance: &Arc<Member>) -> Option<Arc<Catalogue>> {
+        let table = self.lock();
+        let uses = |catalogue: &&Arc<Catalogue>| {
+            catalogue.members.iter().any(|member| Arc::ptr_eq(member, instance))
+        };
+        table.catalogues.values().find(uses).cloned()
+    }
+
     /// Has every caller's catalogue built anew.
     pub fn forget_catalogues(&self) {
         self.lock().catalogues.clear();
@@ -156,7 +166,7 @@ impl Instances {
     /// Ends those that `is_over` says so of.
     pub fn end(&self, is_over: impl Fn(&Member) -> bool) {
         let mut table = self.lock();
-        table.catalogues.clear();
+        let before = table.members.len();
         table.members.retain(|_, member| {
             let over = is_over(member);
             if over {
@@ -165,6 +175,9 @@ impl Instances {
             }
             !over
         });
+        if table.members.len() != before {
+            table.catalogues.clear();
+        }
     }
 
     /// Makes room for another instance of a server: one that nobody uses goes, the one not used for longest.
@@ -203,7 +216,9 @@ impl Core {
         if global.members.iter().all(|member| member.server.view().scope == Scope::Shared) {
             return Ok(global);
         }
-        let key = (caller.session, caller.principal.clone(), caller.capabilities.clone());
+        // What watches for a modern client has a number, and is that client all the same.
+        let session = caller.session.filter(|_| caller.era == Era::Legacy);
+        let key = (session, caller.principal.clone(), caller.capabilities.clone());
         if let Some(known) = self.instances.lock().catalogues.get(&key) {
             return Ok(known.clone());
         }

@@ -73,10 +73,14 @@ impl Notices for Bell {
             return request
                 .decline("nobody can say which client is meant: the process is not one client's alone");
         };
-        match rounds::unable(&request, &owner.capabilities) {
+        match request.unable(&owner.capabilities) {
             Some(why) => request.decline(&why),
             None => drop(tokio::spawn(rounds::put_to(ToClient::new(&core.asked, session, None), request))),
         }
+    }
+
+    fn is_heard(&self) -> bool {
+        self.session().is_some()
     }
 
     fn said(&self, message: Bytes) {

@@ -107,13 +107,20 @@ impl<'a> Request<'a> {
 
     /// What the client brings back, if it does: what was kept for it, and the parameters.
     fn brought_back(&self) -> Result<Option<(Kept, Object<'a>)>, RpcError> {
-        let Some(params) = self.params.filter(|params| params.contains(input::STATE)) else {
-            return Ok(None);
-        };
+        let Some(params) = self.params else { return Ok(None) };
         let object = Object::parse(params, Keys::Folded)
             .map_err(|error| RpcError::invalid_params(format!("params: {error}")))?;
-        if object.get(input::STATE).is_none() {
+        let is_state = |key: &str| key.eq_ignore_ascii_case(input::STATE);
+        let Some(state) = object.members().iter().find(|member| is_state(&member.key)) else {
             return Ok(None);
+        };
+        // A server that ignores case would take it for its own state, which no client has.
+        if state.key != input::STATE {
+            return Err(RpcError::invalid_params(format!(
+                "params.{} must be written {}",
+                state.key,
+                input::STATE
+            )));
         }
         let state = self.asking.text(&object, input::STATE)?;
         let parked = &self.core.parked;
@@ -165,7 +172,7 @@ impl<'a> Request<'a> {
 
     /// The request, if this client can be asked; else its server is told.
     fn able(&self, request: ServerRequest) -> Option<ServerRequest> {
-        match rounds::unable(&request, &self.asking.caller.capabilities) {
+        match request.unable(&self.asking.caller.capabilities) {
             None => Some(request),
             Some(why) => {
                 request.decline(&why);

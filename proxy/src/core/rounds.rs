@@ -6,11 +6,12 @@ use crate::core::Core;
 use crate::core::asked::{ClientAnswer, ToClient};
 use crate::core::asking::Asking;
 use crate::exchange::Era;
-use crate::limits::{INPUT_ROUNDS_MAX, SERVER_REQUESTS_QUEUE};
+use crate::limits::{INPUT_ROUNDS_MAX, QUOTED_BYTES_MAX, SERVER_REQUESTS_QUEUE};
 use crate::mcp::capability::{Reach, reach};
 use crate::mcp::error::{INTERNAL_ERROR, NOT_BRIDGED, RpcError};
 use crate::mcp::input::{self, InputRequired};
 use crate::mcp::level::Level;
+use crate::servers::era::cut;
 use crate::servers::pending::ReplyKind;
 use crate::servers::server::ask::ClientSide;
 use crate::servers::server::{Answered, Server};
@@ -73,7 +74,7 @@ async fn once(
         tokio::select! {
             biased;
             answer = &mut answer => return answer,
-            Some(request) = requests.recv() => match unable(&request, &asking.caller.capabilities) {
+            Some(request) = requests.recv() => match request.unable(&asking.caller.capabilities) {
                 None => drop(put.spawn(put_to(client.clone(), request))),
                 Some(why) => request.decline(&why),
             },
@@ -82,12 +83,20 @@ async fn once(
     }
 }
 
-/// Why this client is not asked, if so.
-pub fn unable(request: &ServerRequest, capabilities: &str) -> Option<String> {
-    match reach(&request.method, request.params.as_deref(), capabilities) {
+/// Why a client with these capabilities is not asked, if so.
+pub fn why_not(method: &str, params: Option<&str>, capabilities: &str) -> Option<String> {
+    match reach(method, params, capabilities) {
         Reach::Able => None,
         Reach::Unable(capability) => Some(format!("the client does not declare the capability {capability}")),
-        Reach::Unknown => Some("no client can be asked this".to_owned()),
+        Reach::Unknown => Some(format!("no client can be asked {}", cut(method, QUOTED_BYTES_MAX))),
+    }
+}
+
+impl ServerRequest {
+    /// Why a client with these capabilities is not asked this, if so.
+    #[must_use]
+    pub fn unable(&self, capabilities: &str) -> Option<String> {
+        why_not(&self.method, self.params.as_deref(), capabilities)
     }
 }
 
@@ -112,17 +121,12 @@ async fn answer_all(
     params: Option<&str>,
     required: &InputRequired,
 ) -> Result<String, RpcError> {
+    let needs = |why: String| {
+        RpcError::new(NOT_BRIDGED, format!("server \"{}\" needs input for this: {why}", server.name))
+    };
     for (_, request) in &required.requests {
-        if let Reach::Unable(capability) =
-            reach(&request.method, request.params.as_deref(), &asking.caller.capabilities)
-        {
-            return Err(RpcError::new(
-                NOT_BRIDGED,
-                format!(
-                    "server \"{}\" needs {} for this, and this client does not declare the capability {capability}",
-                    server.name, request.method
-                ),
-            ));
+        if let Some(why) = why_not(&request.method, request.params.as_deref(), &asking.caller.capabilities) {
+            return Err(needs(why));
         }
     }
     let answers = required.requests.iter().map(async |(key, request)| {
@@ -137,8 +141,6 @@ async fn answer_all(
         }
     });
     let answers: Result<Vec<_>, String> = join_all(answers).await.into_iter().collect();
-    let answers = answers.map_err(|why| {
-        RpcError::new(NOT_BRIDGED, format!("server \"{}\" needs input for this: {why}", server.name))
-    })?;
+    let answers = answers.map_err(needs)?;
     input::next_round(params, &answers, required.state.as_deref())
 }

@@ -238,6 +238,37 @@ impl Fixture {
     }
 }
 
+/// A legacy server that asks in each call, and answers the call when its own question is answered.
+pub fn asks_in_each_call() -> Script {
+    script(|mut wire| async move {
+        let mut calls = HashMap::new();
+        while let Some(message) = wire.read().await {
+            match message["method"].as_str() {
+                Some("initialize") => {
+                    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
+                    wire.result(&message, &result).await;
+                }
+                Some("tools/list") => wire.result(&message, &json!({"tools": [{"name": "x"}]})).await,
+                Some("tools/call") => {
+                    let id = format!("q{}", calls.len());
+                    calls.insert(json!(id).to_string(), message);
+                    wire.write(&json!({"jsonrpc": "2.0", "id": id, "method": "roots/list"})).await;
+                }
+                None => {
+                    if let Some(call) = calls.get(&message["id"].to_string()).cloned() {
+                        let text = json!({"call": call["params"]["arguments"], "heard": message["result"]});
+                        wire.result(&call, &json!({"content": [{"type": "text", "text": text.to_string()}]}))
+                            .await;
+                    }
+                }
+                _ if message.get("id").is_some() => wire.error(&message, -32601, "no").await,
+                _ => {}
+            }
+        }
+        Exit::Status(0)
+    })
+}
+
 /// A launcher whose servers are scripts.
 #[derive(Clone)]
 pub struct ScriptedLauncher {

@@ -31,7 +31,7 @@ pub const TIMED_OUT: i64 = -31003;
 pub const REFUSED_BY_POLICY: i64 = -31004;
 /// A queue is full.
 pub const OVERLOADED: i64 = -31005;
-/// The server asked the client for something that is not passed on.
+/// The server asked for something that this client cannot be asked.
 pub const NOT_BRIDGED: i64 = -31006;
 
 /// An error on its way to a client or a server.

@@ -16,7 +16,7 @@ const MODERN_RESULT_MEMBERS: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
 pub enum NotPassed {
     /// It is not the object it should be.
     Malformed(ObjectError),
-    /// A modern server asks a legacy client for input, which is not bridged.
+    /// A modern server asks for input where it may not: what may ask was answered before.
     InputRequired(String),
 }
 
@@ -31,10 +31,7 @@ impl NotPassed {
             ),
             Self::InputRequired(what) => RpcError::new(
                 NOT_BRIDGED,
-                format!(
-                    "server \"{server}\" asks for {what}, which is not passed on to clients of 2025-11-25 and \
-                     earlier; help: use a client that speaks 2026-07-28"
-                ),
+                format!("server \"{server}\" asks for {what} where the protocol lets it ask for nothing"),
             ),
         }
     }

@@ -2,7 +2,7 @@
 //! than what they are about stays the same. It ends with the process.
 
 use crate::exchange::{List, Principal};
-use crate::limits::{CACHE_BYTES_MAX, CACHE_TIME_MAX};
+use crate::limits::{CACHE_BYTES_MAX, CACHE_ENTRIES_MAX, CACHE_TIME_MAX};
 use crate::mcp::digest;
 use crate::mcp::input::{RESPONSES, STATE};
 use crate::mcp::method::Method;
@@ -20,6 +20,7 @@ pub struct Cache(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     entries: HashMap<[u8; 32], Vec<Entry>>,
+    count: usize,
     bytes: usize,
     /// Counts what made entries void: an answer to a request from before says nothing of after.
     changes: u64,
@@ -85,16 +86,17 @@ impl Cache {
         if kept.changes != key.changes || bytes > CACHE_BYTES_MAX {
             return;
         }
-        let now = Instant::now();
-        kept.retain(|entry| entry.until > now);
-        if kept.bytes + bytes > CACHE_BYTES_MAX {
+        if kept.bytes + bytes > CACHE_BYTES_MAX || kept.count >= CACHE_ENTRIES_MAX {
+            let now = Instant::now();
+            kept.retain(|entry| entry.until > now);
+        }
+        if kept.bytes + bytes > CACHE_BYTES_MAX || kept.count >= CACHE_ENTRIES_MAX {
             // Nobody can say what is asked for next: all of it goes, and the rest begins anew.
             kept.retain(|_| false);
         }
-        kept.bytes += bytes;
-        let entry =
-            Entry { reply: reply.clone(), until: now + time, owner, method: key.method, uri: key.uri };
-        kept.entries.entry(key.digest).or_default().push(entry);
+        let until = Instant::now() + time;
+        let entry = Entry { reply: reply.apart(), until, owner, method: key.method, uri: key.uri };
+        kept.put(key.digest, entry);
     }
 
     /// A list is another now.
@@ -125,7 +127,21 @@ impl Kept {
             entries.retain(&keep);
             !entries.is_empty()
         });
+        self.count = self.entries.values().map(Vec::len).sum();
         self.bytes = self.entries.values().flatten().map(|entry| entry.reply.bytes()).sum();
+    }
+
+    /// In the place of what was kept of the same request for the same principal.
+    fn put(&mut self, digest: [u8; 32], entry: Entry) {
+        self.bytes += entry.reply.bytes();
+        let entries = self.entries.entry(digest).or_default();
+        match entries.iter_mut().find(|kept| kept.owner == entry.owner) {
+            Some(kept) => self.bytes -= std::mem::replace(kept, entry).reply.bytes(),
+            None => {
+                self.count += 1;
+                entries.push(entry);
+            }
+        }
     }
 }
 
@@ -227,6 +243,37 @@ mod tests {
         assert!(key("tools/call", "{}").is_none() && key("server/discover", "{}").is_none());
         assert!(key("resources/read", r#"{"uri":"a","requestState":"s"}"#).is_none());
         assert!(key("resources/read", r#"{"uri":"a","inputResponses":{}}"#).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_request_takes_one_place_and_places_are_bounded() {
+        let cache = Cache::default();
+        for _ in 0..3 {
+            keep(&cache, PUBLIC);
+            keep(&cache, r#"{"ttlMs":1000}"#);
+        }
+        let (count, bytes) = {
+            let kept = cache.lock();
+            (kept.count, kept.bytes)
+        };
+        assert_eq!((count, bytes), (2, PUBLIC.len() + r#"{"ttlMs":1000}"#.len()));
+        for n in 0..2 * CACHE_ENTRIES_MAX {
+            let key = cache.key("resources/read", Some(&format!(r#"{{"uri":"{n}"}}"#)), "{}").unwrap();
+            cache.keep(key, &ME, &reply(PUBLIC));
+            assert!((1..=CACHE_ENTRIES_MAX).contains(&cache.lock().count));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_answer_does_not_hold_the_large_buffer_it_was_read_into() {
+        let cache = Cache::default();
+        let buffer = Bytes::from(format!("{PUBLIC}{}", "x".repeat(100_000)));
+        let line = buffer.slice(..PUBLIC.len());
+        let small = Reply::new(&line, std::str::from_utf8(&line).unwrap(), ReplyKind::Result);
+        cache.keep(read(&cache), &ME, &small);
+        drop((line, small));
+        assert!(buffer.is_unique(), "what is kept is a copy");
+        assert_eq!(cache.find(&read(&cache), &ME).unwrap().0.body(), PUBLIC);
     }
 
     #[tokio::test(start_paused = true)]

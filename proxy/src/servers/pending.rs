@@ -118,6 +118,13 @@ impl Reply {
         Self { body: 0..line.len(), line, kind: self.kind }
     }
 
+    /// The same in memory of its own: a line is part of the buffer it was read into.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let line = Bytes::copy_from_slice(self.body().as_bytes());
+        Self { body: 0..line.len(), line, kind: self.kind }
+    }
+
     /// How much memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -158,9 +158,15 @@ fn unknown(connection: &Connection, method: &str, params: Option<&str>) {
 
 /// To whoever knows whose the whole process is.
 fn pass_by(connection: &Connection, method: &str, params: Option<&str>) {
+    if !connection.notices.is_heard() {
+        return dropped(connection);
+    }
     let mut message = crate::mcp::request::message(None, method, params);
     message.pop();
-    connection.notices.said(message.into());
+    match connection.backlog.admit_apart(message) {
+        Some(message) => connection.notices.said(message),
+        None => dropped(connection),
+    }
 }
 
 /// The server no longer wants to know what it asked.

@@ -1,6 +1,6 @@
 //! What servers ask their clients, in all four cells: who is asked, who answers, and what becomes of the rest.
 
-use crate::core::scripted::{Bench, Fixture, script};
+use crate::core::scripted::{Bench, Fixture, Script, asks_in_each_call, script};
 use crate::exchange::Era::{self, Legacy, Modern};
 use crate::exchange::{Caller, Exchange as _, Principal};
 use crate::limits::{PARKED_CALLS_PER_PRINCIPAL_MAX, PARKED_TIME_MAX};
@@ -60,6 +60,15 @@ impl<'a> Client<'a> {
             serde_json::from_slice(&answer.response).unwrap()
         });
         Under { answer, stream }
+    }
+
+    /// Why a call with these raw parameters is refused as invalid.
+    async fn refused(&self, params: &str) -> String {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        let answer = self.bench.raw(self.caller.clone(), body, mpsc::channel(1).0).await;
+        assert_eq!(answer.error_code, Some(INVALID_PARAMS), "{params}");
+        let answer: Value = serde_json::from_slice(&answer.response).unwrap();
+        answer["error"]["message"].as_str().unwrap().to_owned()
     }
 
     fn call(&self, tool: &str) -> Under {
@@ -192,11 +201,7 @@ async fn a_request_state_is_good_once_for_its_principal_its_arguments_and_its_ti
     let bench = bench(Legacy).await;
     let client = Client::new(&bench, "files", Modern, 0, ABLE);
     let required = client.call("elicit").end().await["result"].take();
-    let refused = async |client: &Client<'_>, params: Value| {
-        let answer = client.ask("tools/call", params).end().await;
-        assert_eq!(answer["error"]["code"], INVALID_PARAMS, "{answer}");
-        answer["error"]["message"].as_str().unwrap().to_owned()
-    };
+    let refused = async |client: &Client<'_>, params: Value| client.refused(&params.to_string()).await;
     let state = &required["requestState"];
     let mut thief = client.clone();
     thief.caller.principal = Principal::LocalUser(8);
@@ -209,6 +214,15 @@ async fn a_request_state_is_good_once_for_its_principal_its_arguments_and_its_ti
     let mut forged = params.clone();
     forged["requestState"] = format!("{}A", state.as_str().unwrap()).into();
     assert!(refused(&client, forged).await.contains("altered"));
+    // Another spelling of the key is no way around the seal.
+    let mut spelt = params.clone();
+    spelt["RequestState"] = spelt.as_object_mut().unwrap().remove("requestState").unwrap();
+    assert!(refused(&client, spelt).await.contains("must be written requestState"));
+    let escaped = |state: &str| {
+        let params = json!({"name": "input", "STATE": state, "inputResponses": {}}).to_string();
+        params.replace("STATE", r"request\u0053tate")
+    };
+    assert!(client.refused(&escaped("s")).await.contains("altered"));
     let mut malformed = params.clone();
     malformed["inputResponses"] = json!(["no object"]);
     assert!(refused(&client, malformed).await.contains("inputResponses"));
@@ -235,43 +249,10 @@ async fn what_is_missing_is_asked_for_again() {
     assert_eq!(text(&answer)["result"], json!({"x": 1}));
 }
 
-/// A legacy server of which each call asks at once and is answered when its own question is.
-fn asks_always() -> crate::core::scripted::Script {
-    script(|mut wire| async move {
-        let mut asked = std::collections::HashMap::new();
-        while let Some(message) = wire.read().await {
-            match message["method"].as_str() {
-                Some("initialize") => {
-                    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
-                    wire.result(&message, &result).await;
-                }
-                Some("tools/list") => wire.result(&message, &json!({"tools": [{"name": "x"}]})).await,
-                Some("tools/call") => {
-                    let id = asked.len() + 1000;
-                    asked.insert(json!(id).to_string(), message.clone());
-                    wire.write(&json!({"jsonrpc": "2.0", "id": id, "method": "roots/list"})).await;
-                }
-                None => {
-                    if let Some(call) = asked.get(&message["id"].to_string()).cloned() {
-                        wire.result(
-                            &call,
-                            &json!({"content": [{"type": "text", "text": message.to_string()}]}),
-                        )
-                        .await;
-                    }
-                }
-                _ if message.get("id").is_some() => wire.error(&message, -32601, "no").await,
-                _ => {}
-            }
-        }
-        Exit::Status(0)
-    })
-}
-
 #[tokio::test(start_paused = true)]
 async fn parked_calls_fill_their_cap_are_refused_clearly_and_end_by_expiry() {
     let names: Vec<String> = (0..=PARKED_CALLS_PER_PRINCIPAL_MAX).map(|n| format!("s{n}")).collect();
-    let servers: Vec<_> = names.iter().map(|name| (name.as_str(), asks_always())).collect();
+    let servers: Vec<_> = names.iter().map(|name| (name.as_str(), asks_in_each_call())).collect();
     let bench = Bench::start(&servers).await;
     for name in names.iter().take(PARKED_CALLS_PER_PRINCIPAL_MAX) {
         let required = Client::new(&bench, name, Modern, 0, ABLE).call("x").end().await;
@@ -293,7 +274,7 @@ async fn parked_calls_fill_their_cap_are_refused_clearly_and_end_by_expiry() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_calls_nobody_comes_back_to_leave_nothing() {
-    let bench = Bench::start(&[("s", asks_always())]).await;
+    let bench = Bench::start(&[("s", asks_in_each_call())]).await;
     let client = Client::new(&bench, "s", Modern, 0, ABLE);
     for _ in 0..1000 {
         assert_eq!(client.call("x").end().await["result"]["resultType"], "input_required");
@@ -321,9 +302,7 @@ async fn progress_after_an_answer_goes_to_the_request_that_brought_it() {
 }
 
 /// A legacy server whose one call does as `after` says once it has asked.
-fn asks_and(
-    after: impl Fn(Value) -> Vec<Value> + Send + Sync + Copy + 'static,
-) -> crate::core::scripted::Script {
+fn asks_and(after: impl Fn(Value) -> Vec<Value> + Send + Sync + Copy + 'static) -> Script {
     script(move |mut wire| async move {
         while let Some(message) = wire.read().await {
             match message["method"].as_str() {

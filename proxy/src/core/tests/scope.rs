@@ -1,10 +1,11 @@
 //! Servers that clients do not share: who gets which process, when it begins and ends, and what it is told.
 
-use crate::core::scripted::{Bench, Fixture, server_view, view};
+use crate::core::scripted::{Bench, Fixture, asks_in_each_call, server_view, view};
 use crate::exchange::Era::{self, Legacy, Modern};
-use crate::exchange::{Audience, Caller, Exchange as _, Principal, ServerEvent};
-use crate::limits::INSTANCES_PER_SERVER_MAX;
+use crate::exchange::{Audience, Caller, Endpoint, Exchange as _, Principal, ServerEvent};
+use crate::limits::{IDLE_LOOK, INSTANCES_PER_SERVER_MAX};
 use crate::mcp::error::OVERLOADED;
+use crate::servers::spawn::InForce;
 use only1mcp_policy::view::{Scope, ServerView};
 use only1mcp_wire::Partition;
 use serde_json::{Value, json};
@@ -114,7 +115,7 @@ async fn another_client_with_the_same_capabilities_sees_the_lists_before_its_pro
     let all = ask(&bench, &caller(Legacy, 1, 7, "{}"), "tools/list", json!({})).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut aggregate = caller(Legacy, 2, 7, "{}");
-    aggregate.endpoint = crate::exchange::Endpoint::Aggregate;
+    aggregate.endpoint = Endpoint::Aggregate;
     let listed = ask(&bench, &aggregate, "tools/list", json!({})).await;
     assert_eq!(
         listed["result"]["tools"].as_array().unwrap().len(),
@@ -205,44 +206,70 @@ async fn a_configuration_without_the_server_or_with_another_plan_ends_its_proces
     let bench = bench(Scope::Session, &Fixture::new(Legacy));
     let one = caller(Legacy, 1, 7, "{}");
     process(&bench, &one).await;
-    let mut view = view(&[]);
-    view.servers = vec![ServerView { scope: Scope::Session, digest: "another".into(), ..server_view("own") }];
-    let in_force = crate::servers::spawn::InForce { generation: 2, view };
-    bench.launcher.in_force.send_replace(Arc::new(in_force));
+    reload(&bench, 2, ServerView { scope: Scope::Session, digest: "another".into(), ..server_view("own") });
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(bench.core.status().servers[0].processes, Some(0));
     assert_eq!(process(&bench, &one).await, "2");
 }
 
-/// A legacy server that asks in each call, and answers the call when its own question is answered.
-fn asks_in_each_call() -> crate::core::scripted::Script {
-    crate::core::scripted::script(|mut wire| async move {
-        let mut calls = std::collections::HashMap::new();
-        while let Some(message) = wire.read().await {
-            match message["method"].as_str() {
-                Some("initialize") => {
-                    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
-                    wire.result(&message, &result).await;
-                }
-                Some("tools/list") => wire.result(&message, &json!({"tools": [{"name": "x"}]})).await,
-                Some("tools/call") => {
-                    let id = format!("q{}", calls.len());
-                    calls.insert(json!(id).to_string(), message);
-                    wire.write(&json!({"jsonrpc": "2.0", "id": id, "method": "roots/list"})).await;
-                }
-                None => {
-                    if let Some(call) = calls.get(&message["id"].to_string()).cloned() {
-                        let text = json!({"call": call["params"]["arguments"], "heard": message["result"]});
-                        wire.result(&call, &json!({"content": [{"type": "text", "text": text.to_string()}]}))
-                            .await;
-                    }
-                }
-                _ if message.get("id").is_some() => wire.error(&message, -32601, "no").await,
-                _ => {}
-            }
-        }
-        only1mcp_wire::Exit::Status(0)
-    })
+fn reload(bench: &Bench, generation: u64, view_of: ServerView) {
+    let mut view = view(&[]);
+    view.servers = vec![view_of];
+    bench.launcher.in_force.send_replace(Arc::new(InForce { generation, view }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_idle_time_is_obeyed_by_the_process_that_runs() {
+    let bench = bench(Scope::Shared, &Fixture::new(Legacy));
+    let me = caller(Legacy, 1, 7, "{}");
+    let own = |idle_timeout_ms| ServerView { idle_timeout_ms, ..server_view("own") };
+    let state_after = async |time: Duration| {
+        tokio::time::sleep(time).await;
+        bench.core.status().servers[0].state
+    };
+    process(&bench, &me).await;
+    reload(&bench, 2, own(Some(1_000)));
+    assert_eq!(state_after(2 * IDLE_LOOK).await, "idle");
+    assert_eq!(process(&bench, &me).await, "2");
+    reload(&bench, 3, own(None));
+    assert_eq!(state_after(2 * IDLE).await, "ready", "it never rests now");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_is_lost_that_comes_in_the_moment_its_server_rests() {
+    let mut view = view(&[]);
+    view.servers = vec![ServerView { idle_timeout_ms: Some(1), ..server_view("own") }];
+    let bench = Bench::start_with(&[("own", Fixture::new(Legacy).script())], view);
+    let me = caller(Legacy, 1, 7, "{}");
+    let mut numbers = Numbers(1);
+    for _ in 0..500 {
+        process(&bench, &me).await;
+        tokio::time::sleep(Duration::from_micros(500 + numbers.below(1_500))).await;
+    }
+    assert!(bench.launcher.spawns("own") > 1, "it rested now and then");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_aggregate_names_an_update_of_ones_own_process_as_it_lists_it() {
+    let own = Fixture::new(Legacy);
+    own.tools.lock().unwrap().push(json!({"name": "touch"}));
+    let elsewhere = json!({"uri": "test://elsewhere", "name": "e"});
+    let other = Fixture { resources: vec![elsewhere], templates: vec![], ..Fixture::new(Legacy) };
+    let mut view = view(&["other"]);
+    view.servers.push(ServerView { scope: Scope::Session, ..server_view("own") });
+    let bench = Bench::start_with(&[("own", own.script()), ("other", other.script())], view);
+    let mut aggregate = caller(Legacy, 1, 7, r#"{"roots":{}}"#);
+    aggregate.endpoint = Endpoint::Aggregate;
+    let listed = ask(&bench, &aggregate, "resources/list", json!({})).await["result"]["resources"].take();
+    let uri = "test://static";
+    assert!(listed.to_string().contains(&format!("\"{uri}\"")), "{listed}");
+    let mut events = bench.core.events();
+    ask(&bench, &aggregate, "resources/subscribe", json!({"uri": uri})).await;
+    let touched = ask(&bench, &aggregate, "tools/call", json!({"name": "own__touch"})).await;
+    assert!(touched["result"].is_object(), "{touched}");
+    let event = tokio::time::timeout(Duration::from_secs(3), events.recv()).await.unwrap().unwrap();
+    let ServerEvent::ResourceUpdated { aggregate_uri, .. } = event else { panic!("{event:?}") };
+    assert_eq!(aggregate_uri, uri);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,8 @@
 use super::{Ready, Server, State};
 use crate::exchange::Era;
 use crate::limits::{
-    EXIT_REPORT_WAIT, REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE, WAITING_MAX,
+    EXIT_REPORT_WAIT, IDLE_LOOK, REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE,
+    WAITING_MAX,
 };
 use crate::servers::connection::Connection;
 use crate::servers::era::{Greeting, cut, greet};
@@ -74,17 +75,28 @@ impl Server {
 
     /// Waits until nobody has asked it anything for its idle time; for ever if it has none.
     async fn idle(&self) {
-        let Some(limit) = self.view().idle_timeout_ms.map(Duration::from_millis) else {
-            return std::future::pending().await;
-        };
         loop {
-            let since = if self.is_unused() { self.last_used() } else { Instant::now() };
-            if since.elapsed() >= limit {
+            let now = Instant::now();
+            // Asked for each time: another configuration may say otherwise.
+            let limit = self.view().idle_timeout_ms.map(Duration::from_millis);
+            let since = if self.is_unused() { self.last_used() } else { now };
+            if limit.is_some_and(|limit| now.saturating_duration_since(since) >= limit) {
                 return;
             }
-            // One that is in use is looked at again after the whole time.
-            tokio::time::sleep_until(since + limit).await;
+            let due = limit.map_or(now + IDLE_LOOK, |limit| since + limit);
+            tokio::time::sleep_until(due.min(now + IDLE_LOOK)).await;
         }
+    }
+
+    /// Becomes idle, unless a request came in this very moment: from here on whoever looks finds it idle, and whoever
+    /// looked before is counted.
+    fn rest_if_unused(&self, ready: &Ready) -> bool {
+        self.state.send_replace(State::Idle);
+        let unused = self.is_unused();
+        if !unused {
+            self.state.send_replace(State::Ready(ready.clone()));
+        }
+        unused
     }
 
     /// Starts a process and says the first words; a second process if the first did not answer the probe.
@@ -128,21 +140,24 @@ impl Server {
     async fn watch(&self, ready: Ready) {
         let connection = ready.connection.clone();
         tracing::info!(server = %self.name, version = %ready.facts.version, pid = connection.spawned.pid, "ready");
-        self.state.send_replace(State::Ready(ready));
-        tokio::select! {
-            () = connection.closed() => {}
-            () = self.idle() => {
-                tracing::info!(server = %self.name, "idle; ended until it is needed");
-                // In this order: who finds it closed must not think that it failed.
-                self.state.send_replace(State::Idle);
-                connection.close("it was idle");
-                connection.exit(EXIT_REPORT_WAIT).await;
-                return;
-            }
-            () = self.stopped.cancelled() => {
-                connection.close("it was stopped");
-                connection.exit(EXIT_REPORT_WAIT).await;
-                return;
+        self.state.send_replace(State::Ready(ready.clone()));
+        loop {
+            tokio::select! {
+                () = connection.closed() => break,
+                () = self.idle() => {
+                    if !self.rest_if_unused(&ready) {
+                        continue;
+                    }
+                    tracing::info!(server = %self.name, "idle; ended until it is needed");
+                    connection.close("it was idle");
+                    connection.exit(EXIT_REPORT_WAIT).await;
+                    return;
+                }
+                () = self.stopped.cancelled() => {
+                    connection.close("it was stopped");
+                    connection.exit(EXIT_REPORT_WAIT).await;
+                    return;
+                }
             }
         }
         self.state.send_replace(State::Restarting);
