@@ -1,14 +1,16 @@
 //! The official conformance suite against the proxy: each era's requirements at a server of each era, through
-//! `/mcp/SERVER`. The verdict is the suite's own; every check of every scenario counts, required or not, and a warning
+//! `/mcp/SERVER`, and through `/mcp` under prefixed names. The verdict is the suite's own; every check of every scenario counts, required or not, and a warning
 //! counts as a failure. What cannot apply is named with its reason, and must really fail.
 
 mod report;
+mod shim;
 
 use harness::configuration::Configuration;
 use harness::daemon::Daemon;
 use harness::parts;
 use harness::run::{Outcome, run_with_input};
 use report::{Scenario, read};
+use shim::Shim;
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,8 +18,18 @@ const LIMIT: Duration = Duration::from_secs(300);
 const LEGACY: &str = "2025-11-25";
 const MODERN: &str = "2026-07-28";
 
+/// Which endpoint is judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Through {
+    /// `/mcp/SERVER`.
+    Server,
+    /// `/mcp`, which also offers what another server has.
+    Aggregate,
+}
+
 /// One cell: which of the fixtures is asked by a client of which revision.
 struct Cell {
+    /// Short: with its prefix no name of the suite's may exceed the 48 characters after which names are cut.
     server: &'static str,
     revision: &'static str,
     /// Scenarios of that revision's list.
@@ -41,11 +53,11 @@ const TASKS: [&str; 9] = [
 ];
 
 const CELLS: [Cell; 4] = [
-    Cell { server: "legacy", revision: LEGACY, scenarios: 33, cannot_apply: &[] },
-    Cell { server: "modern", revision: MODERN, scenarios: 50, cannot_apply: &[] },
-    Cell { server: "modern", revision: LEGACY, scenarios: 33, cannot_apply: &[] },
+    Cell { server: "old", revision: LEGACY, scenarios: 33, cannot_apply: &[] },
+    Cell { server: "new", revision: MODERN, scenarios: 50, cannot_apply: &[] },
+    Cell { server: "new", revision: LEGACY, scenarios: 33, cannot_apply: &[] },
     Cell {
-        server: "legacy",
+        server: "old",
         revision: MODERN,
         scenarios: 50,
         cannot_apply: &[
@@ -61,20 +73,30 @@ const CELLS: [Cell; 4] = [
     },
 ];
 
-fn daemon() -> Daemon {
-    // A legacy server asks its client only if it was told in the handshake what that client can do.
-    let configuration = Configuration::new()
-        .fixture_with("legacy", "--conformance --era legacy", "scope: session")
-        .fixture("modern", "--conformance --era modern");
-    Daemon::start(&configuration)
+fn daemon(cell: &Cell, through: Through) -> Daemon {
+    let configuration = match cell.server {
+        // A legacy server asks its client only if it was told in the handshake what that client can do.
+        "old" => {
+            Configuration::new().fixture_with("old", "--conformance --era legacy", "scope: session")
+        }
+        _ => Configuration::new().fixture("new", "--conformance --era modern"),
+    };
+    Daemon::start(&match through {
+        Through::Server => configuration,
+        Through::Aggregate => configuration.fixture("another", ""),
+    })
 }
 
-fn judge(daemon: &Daemon, cell: &Cell) -> (Outcome, Vec<Scenario>) {
+fn judge(daemon: &Daemon, cell: &Cell, through: Through) -> (Outcome, Vec<Scenario>) {
     let results = daemon.scratch.join("results");
     let suite = parts::part("npm/node_modules/@modelcontextprotocol/conformance/dist/index.js");
     let mut command = Command::new(parts::node_22());
     command.arg(suite).arg("server").arg("--url");
-    command.arg(format!("http://{}/mcp/{}", daemon.endpoint().address, cell.server));
+    let address = daemon.endpoint().address;
+    command.arg(match through {
+        Through::Server => format!("http://{address}/mcp/{}", cell.server),
+        Through::Aggregate => format!("http://{}/mcp", Shim::start(&address, cell.server).address),
+    });
     command.args(["--requirements", cell.revision, "-o"]).arg(&results);
     command.env("HOME", daemon.scratch.join("home"));
     let outcome = run_with_input(&mut command, "", LIMIT);
@@ -82,13 +104,13 @@ fn judge(daemon: &Daemon, cell: &Cell) -> (Outcome, Vec<Scenario>) {
     (outcome, scenarios)
 }
 
-fn hold(cell: &Cell) {
+fn hold(cell: &Cell, through: Through) {
     if nix::unistd::getuid().is_root() {
         // tests/run does not start it as root: a daemon of root's asks for a token, which the suite cannot send.
         panic!("run this as an ordinary user");
     }
-    let daemon = daemon();
-    let (outcome, scenarios) = judge(&daemon, cell);
+    let daemon = daemon(cell, through);
+    let (outcome, scenarios) = judge(&daemon, cell, through);
     assert_eq!(scenarios.len(), cell.scenarios, "scenarios that ran: {outcome:?}\n{}", daemon.story());
     let mut wrong = Vec::new();
     let mut passed = 0;
@@ -108,33 +130,54 @@ fn hold(cell: &Cell) {
         }
     }
     println!(
-        "{} server, requirements of {}: {passed} of {} scenarios pass",
+        "{} server through {}, requirements of {}: {passed} of {} scenarios pass",
         cell.server,
+        if through == Through::Server { "/mcp/SERVER" } else { "/mcp" },
         cell.revision,
         scenarios.len()
     );
     assert!(wrong.is_empty(), "{wrong:#?}\n{}", daemon.story());
     // The suite's own verdict on what is required.
-    let crossed = cell.server == "legacy" && cell.revision == MODERN;
+    let crossed = cell.server == "old" && cell.revision == MODERN;
     assert_eq!(outcome.code, i32::from(crossed), "{outcome:?}");
 }
 
 #[test]
 fn a_legacy_server_at_2025_11_25() {
-    hold(&CELLS[0]);
+    hold(&CELLS[0], Through::Server);
+}
+
+#[test]
+fn a_legacy_server_at_2025_11_25_through_the_aggregate() {
+    hold(&CELLS[0], Through::Aggregate);
 }
 
 #[test]
 fn a_modern_server_at_2026_07_28() {
-    hold(&CELLS[1]);
+    hold(&CELLS[1], Through::Server);
+}
+
+#[test]
+fn a_modern_server_at_2026_07_28_through_the_aggregate() {
+    hold(&CELLS[1], Through::Aggregate);
 }
 
 #[test]
 fn a_modern_server_for_a_legacy_client() {
-    hold(&CELLS[2]);
+    hold(&CELLS[2], Through::Server);
+}
+
+#[test]
+fn a_modern_server_for_a_legacy_client_through_the_aggregate() {
+    hold(&CELLS[2], Through::Aggregate);
 }
 
 #[test]
 fn a_legacy_server_for_a_modern_client() {
-    hold(&CELLS[3]);
+    hold(&CELLS[3], Through::Server);
+}
+
+#[test]
+fn a_legacy_server_for_a_modern_client_through_the_aggregate() {
+    hold(&CELLS[3], Through::Aggregate);
 }
