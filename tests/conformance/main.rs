@@ -76,9 +76,7 @@ const CELLS: [Cell; 4] = [
 fn daemon(cell: &Cell, through: Through) -> Daemon {
     let configuration = match cell.server {
         // A legacy server asks its client only if it was told in the handshake what that client can do.
-        "old" => {
-            Configuration::new().fixture_with("old", "--conformance --era legacy", "scope: session")
-        }
+        "old" => Configuration::new().fixture_with("old", "--conformance --era legacy", "scope: session"),
         _ => Configuration::new().fixture("new", "--conformance --era modern"),
     };
     Daemon::start(&match through {

@@ -80,8 +80,8 @@ impl Endpoint {
         }
         let mut headers =
             vec![("MCP-Protocol-Version", MODERN.to_owned()), ("Mcp-Method", method.to_owned())];
-        if matches!(method, "tools/call" | "prompts/get" | "resources/read") {
-            let name = params.get("name").or(params.get("uri")).and_then(Value::as_str);
+        if matches!(method, "tools/call" | "prompts/get" | "resources/read") || method.starts_with("tasks/") {
+            let name = ["name", "uri", "taskId"].iter().find_map(|key| params.get(*key)?.as_str());
             headers.push(("Mcp-Name", name.unwrap_or_default().to_owned()));
         }
         (headers, message(1, method, &params))

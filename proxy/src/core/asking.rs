@@ -6,9 +6,9 @@ use crate::mcp::envelope::{Envelope, EnvelopeError};
 use crate::mcp::error::{RpcError, error_response, result_response};
 use crate::mcp::level::Level;
 use crate::mcp::method::Method;
-use crate::mcp::normalise;
 use crate::mcp::object::{Keys, Object};
 use crate::mcp::request::Asked;
+use crate::mcp::{content, normalise};
 use crate::servers::pending::{ClientKey, ReplyKind};
 use crate::servers::server::ask::ClientSide;
 use crate::servers::server::{Answered, Server};
@@ -189,7 +189,7 @@ impl<'a> Asking<'a> {
                 let result =
                     normalise::result(reply.body(), self.method, facts.era, self.caller.era, server_info)
                         .map_err(|refused| refused.error(server.name.as_str()))?;
-                Ok(self.result(&edit(&result)))
+                Ok(self.result(&content::known_to(self.caller.version, self.method, &edit(&result))))
             }
             ReplyKind::Error => {
                 let error = normalise::error(reply.body(), facts.era, self.caller.era);

@@ -1,15 +1,15 @@
 //! All servers' lists as clients of the aggregate see them: merged in the order of the configuration, each
 //! entry as its server wrote it but for its name or URI. Built anew when a list changes, never edited.
 
-use crate::core::listing::{Item, Lists, array};
+use crate::core::listing::{Item, Lists};
 use crate::core::member::Member;
 use crate::core::resources::Uris;
 use crate::limits::QUOTED_BYTES_MAX;
 use crate::mcp::error::RpcError;
 use crate::mcp::method::Method;
 use crate::mcp::names::{aggregate_name, nearest};
-use crate::mcp::object::{Keys, Object, quote};
-use crate::servers::era::cut;
+use crate::mcp::object::{Keys, Object, cut, quote};
+use crate::mcp::within::array;
 use only1mcp_wire::ServerName;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,10 +3,10 @@
 use crate::core::catalogue::Catalogue;
 use crate::exchange::Era;
 use crate::limits::{INSTRUCTIONS_BYTES_MAX, LIST_TTL_MS};
-use crate::mcp::object::{Keys, Object, quote};
+use crate::mcp::object::{Keys, Object, cut, quote};
 use crate::mcp::request::{IMPLEMENTATION, SERVER_INFO};
 use crate::mcp::version;
-use crate::servers::era::{Facts, Offers, cut};
+use crate::servers::era::{Facts, Offers};
 
 /// What a client is told of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use crate::exchange::{Era, List};
 use crate::limits::{LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX, QUOTED_BYTES_MAX};
 use crate::mcp::method::Method;
 use crate::mcp::normalise;
-use crate::mcp::object::{Keys, Object, elements, quote};
+use crate::mcp::object::{Keys, Object, cut, elements, quote};
 use crate::mcp::request::Asked;
-use crate::servers::era::{Offers, cut};
+use crate::servers::era::Offers;
 use crate::servers::pending::ReplyKind;
 use crate::servers::server::{Answered, Server};
 use only1mcp_policy::view::ToolRules;
@@ -136,20 +136,6 @@ pub fn members_of(method: Method) -> Option<(&'static str, &'static str)> {
         Method::TemplatesList => Some(("resourceTemplates", "uriTemplate")),
         _ => None,
     }
-}
-
-/// Entries as a raw array.
-#[must_use]
-pub fn array<'a>(entries: impl Iterator<Item = &'a str>) -> String {
-    let mut out = String::from("[");
-    for (index, entry) in entries.enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        out.push_str(entry);
-    }
-    out.push(']');
-    out
 }
 
 /// The entries of a raw array that may be listed. Entries without a key are left out.

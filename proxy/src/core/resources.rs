@@ -5,7 +5,8 @@
 use crate::core::listing::Lists;
 use crate::core::template::Template;
 use crate::mcp::method::Method;
-use crate::mcp::object::{Keys, Object, elements, quote, text_of};
+use crate::mcp::object::{Keys, Object, quote, text_of};
+use crate::mcp::within::{in_blocks, in_elements, in_member};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -115,14 +116,9 @@ impl Uris {
                 _ => None,
             }
         };
-        let blocks =
-            |blocks: &str| if blocks.starts_with('[') { in_elements(blocks, block) } else { block(blocks) };
-        let message = |message: &str| in_member(message, "content", blocks);
         let changed = match method {
-            Method::ToolsCall => in_member(result, "content", blocks),
-            Method::PromptsGet => in_member(result, "messages", |messages| in_elements(messages, message)),
             Method::ResourcesRead => in_member(result, "contents", |contents| in_elements(contents, holder)),
-            _ => None,
+            _ => in_blocks(result, method, block),
         };
         changed.map_or(Cow::Borrowed(result), Cow::Owned)
     }
@@ -161,26 +157,6 @@ fn parts(uri: &str) -> (&str, &str, &str) {
         Some(rest) => (scheme, "//", rest),
         None => (scheme, "", rest),
     }
-}
-
-/// The object with `key` changed; nothing if `change` changes nothing.
-fn in_member(object: &str, key: &str, change: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let object = Object::parse(object, Keys::Exact).ok()?;
-    let changed = change(object.get(key)?)?;
-    let mut edit = object.edit();
-    edit.set(key, changed);
-    Some(edit.finish().into_owned())
-}
-
-/// The array with its elements changed; nothing if `change` changes none.
-fn in_elements(array: &str, change: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let entries = elements(array)?;
-    let changed: Vec<Cow<'_, str>> =
-        entries.iter().map(|entry| change(entry).map_or(Cow::Borrowed(*entry), Cow::Owned)).collect();
-    if changed.iter().all(|entry| matches!(entry, Cow::Borrowed(_))) {
-        return None;
-    }
-    Some(crate::core::listing::array(changed.iter().map(AsRef::as_ref)))
 }
 
 #[cfg(test)]

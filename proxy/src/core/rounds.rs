@@ -11,7 +11,7 @@ use crate::mcp::capability::{Reach, reach};
 use crate::mcp::error::{INTERNAL_ERROR, NOT_BRIDGED, RpcError};
 use crate::mcp::input::{self, InputRequired};
 use crate::mcp::level::Level;
-use crate::servers::era::cut;
+use crate::mcp::object::cut;
 use crate::servers::pending::ReplyKind;
 use crate::servers::server::ask::ClientSide;
 use crate::servers::server::{Answered, Server};

@@ -6,10 +6,10 @@ use crate::exchange::Era;
 use crate::limits::{
     LISTEN_AGAIN_WAIT, LISTEN_OVERLAP, LISTEN_TIME_MAX, QUOTED_BYTES_MAX, SUBSCRIPTIONS_MAX,
 };
-use crate::mcp::object::quote;
+use crate::mcp::object::{cut, quote};
 use crate::mcp::request::{message, modern_meta};
 use crate::servers::connection::{Call, Connection, OnDrop};
-use crate::servers::era::{Facts, cut};
+use crate::servers::era::Facts;
 use crate::servers::pending::ReplyKind;
 use crate::servers::server::{Ready, Server};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,9 +3,10 @@
 
 use super::error::{INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, NOT_BRIDGED, RpcError};
 use super::method::Method;
-use super::object::{Keys, Object, ObjectError, elements};
+use super::object::{Keys, Object, ObjectError, cut, elements};
 use super::request::SERVER_INFO;
 use crate::exchange::Era;
+use crate::limits::QUOTED_BYTES_MAX;
 use std::borrow::Cow;
 
 /// Members only modern results have.
@@ -18,6 +19,8 @@ pub enum NotPassed {
     Malformed(ObjectError),
     /// A modern server asks for input where it may not: what may ask was answered before.
     InputRequired(String),
+    /// A modern server gives something else than a result: an extension's kind, which no legacy client knows.
+    Kind(String),
 }
 
 impl NotPassed {
@@ -32,6 +35,12 @@ impl NotPassed {
             Self::InputRequired(what) => RpcError::new(
                 NOT_BRIDGED,
                 format!("server \"{server}\" asks for {what} where the protocol lets it ask for nothing"),
+            ),
+            Self::Kind(kind) => RpcError::new(
+                NOT_BRIDGED,
+                format!(
+                    "server \"{server}\" answered with {kind:?}, which this client's revision does not have"
+                ),
             ),
         }
     }
@@ -84,8 +93,10 @@ pub fn to_modern<'a>(
 
 fn to_legacy(result: &str) -> Result<Cow<'_, str>, NotPassed> {
     let object = Object::parse(result, Keys::Exact).map_err(NotPassed::Malformed)?;
-    if object.get_text("resultType").as_deref() == Some("input_required") {
-        return Err(NotPassed::InputRequired(what_is_required(&object)));
+    match object.get_text("resultType").as_deref() {
+        Some("input_required") => return Err(NotPassed::InputRequired(what_is_required(&object))),
+        None | Some("complete") => {}
+        Some(kind) => return Err(NotPassed::Kind(cut(kind, QUOTED_BYTES_MAX).to_owned())),
     }
     let mut edit = object.edit();
     for key in MODERN_RESULT_MEMBERS {
@@ -194,6 +205,14 @@ mod tests {
         assert_eq!(refused, NotPassed::InputRequired("elicitation/create".into()));
         assert!(refused.error("forms").message.contains("server \"forms\" asks for elicitation/create"));
         assert_eq!(result(before, Method::ToolsCall, Era::Modern, Era::Modern, INFO).unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_no_plain_result_is_never_taken_for_one() {
+        let task = r#"{"resultType":"task","taskId":"t"}"#;
+        let refused = result(task, Method::ToolsCall, Era::Modern, Era::Legacy, INFO).unwrap_err();
+        assert!(refused.error("s").message.contains("answered with \"task\""), "{refused:?}");
+        assert_eq!(result(task, Method::ToolsCall, Era::Modern, Era::Modern, INFO).unwrap(), task);
     }
 
     #[test]

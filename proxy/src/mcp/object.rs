@@ -118,6 +118,16 @@ pub fn elements(raw: &str) -> Option<Vec<&str>> {
     Some(elements.into_iter().map(RawValue::get).collect())
 }
 
+/// The front of `text`, at most `bytes_max` long, whole characters.
+#[must_use]
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
 fn decode(raw: &str) -> Result<Cow<'_, str>, ObjectError> {
     let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match inner {
@@ -241,5 +251,11 @@ mod tests {
     fn splits_an_array_into_raw_elements() {
         assert_eq!(elements("[1.0, {\"a\":2} ,\"x\"]"), Some(vec!["1.0", "{\"a\":2}", "\"x\""]));
         assert_eq!(elements("{}"), None);
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(cut("aé", 2), "a");
+        assert_eq!(cut("aé", 3), "aé");
     }
 }

@@ -7,7 +7,7 @@
 use crate::exchange::Era;
 use crate::limits::INSTRUCTIONS_BYTES_MAX;
 use crate::mcp::normalise;
-use crate::mcp::object::{Keys, Object, elements, text_of};
+use crate::mcp::object::{Keys, Object, cut, elements, text_of};
 use crate::mcp::request::{IMPLEMENTATION, SERVER_INFO, message, modern_meta};
 use crate::mcp::version;
 use crate::servers::connection::{Call, CallFailure, Connection, OnDrop};
@@ -227,16 +227,6 @@ fn offered(raw: Option<&str>) -> Option<Vec<String>> {
     Some(texts.into_iter().filter_map(|raw| text_of(raw).map(std::borrow::Cow::into_owned)).collect())
 }
 
-/// The front of `text`, at most `bytes_max` long, whole characters.
-#[must_use]
-pub fn cut(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
-}
-
 async fn ask(
     connection: &Connection,
     id: u64,
@@ -290,11 +280,5 @@ mod tests {
         .unwrap();
         assert!(facts.offers.subscribe && !facts.offers.tools);
         assert_eq!((facts.info.as_str(), facts.version.as_str()), ("{\"name\":\"a\"}", "2024-11-05"));
-    }
-
-    #[test]
-    fn a_cut_never_splits_a_character() {
-        assert_eq!(cut("aé", 2), "a");
-        assert_eq!(cut("aé", 3), "aé");
     }
 }

@@ -5,10 +5,9 @@ use crate::limits::{JUNK_LINES_MAX, QUOTED_BYTES_MAX, READ_BYTES, READER_GONE_WA
 use crate::mcp::envelope::{Envelope, Outcome};
 use crate::mcp::error::{INVALID_REQUEST, RpcError, result_response};
 use crate::mcp::level::Level;
-use crate::mcp::object::{Keys, Object};
+use crate::mcp::object::{Keys, Object, cut};
 use crate::mcp::request::unfold;
 use crate::servers::connection::Connection;
-use crate::servers::era::cut;
 use crate::servers::pending::{Asker, Reply, ReplyKind, Stream};
 use crate::servers::server_request::ServerRequest;
 use crate::servers::spawn::Reading;

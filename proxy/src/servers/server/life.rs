@@ -6,8 +6,9 @@ use crate::limits::{
     EXIT_REPORT_WAIT, IDLE_LOOK, REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE,
     WAITING_MAX,
 };
+use crate::mcp::object::cut;
 use crate::servers::connection::Connection;
-use crate::servers::era::{Greeting, cut, greet};
+use crate::servers::era::{Greeting, greet};
 use only1mcp_wire::{Exit, ServerName};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,0 +1,334 @@
+//! What a client and a server of any two revisions say to each other arrives as it was written: every member, in its
+//! order, every number as it was spelt, but for what the eras do differently. And all we emit is valid by the official
+//! schema of the revision it is meant for.
+//!
+//! `recorded/REVISION.jsonl` holds what a client of that revision asks and what its server answers.
+
+mod order;
+
+use harness::configuration::Configuration;
+use harness::daemon::Daemon;
+use harness::mcp::{Endpoint, MODERN, Session};
+use harness::{parts, programs};
+use order::{difference, member};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::process::Command;
+use std::sync::OnceLock;
+
+const REVISIONS: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", MODERN];
+const ENVELOPE: [&str; 4] = [
+    "_meta > io.modelcontextprotocol/protocolVersion",
+    "_meta > io.modelcontextprotocol/clientCapabilities",
+    "_meta > io.modelcontextprotocol/clientInfo",
+    "_meta > io.modelcontextprotocol/logLevel",
+];
+/// Content that came with a revision, and as what clients of earlier ones get it.
+const LATER: [(&str, &str, &str); 2] = [
+    (
+        "2025-03-26",
+        r#"{"type":"audio","data":"AAAA","mimeType":"audio/wav"}"#,
+        r#"{"type":"resource","resource":{"uri":"urn:only1mcp:audio","mimeType":"audio/wav","blob":"AAAA"}}"#,
+    ),
+    (
+        "2025-06-18",
+        r#"{"type":"resource_link","uri":"test://static","name":"static","size":1e1,"description":"d"}"#,
+        r#"{"type":"text","text":"{\"type\":\"resource_link\",\"uri\":\"test://static\",\"name\":\"static\",\"size\":1e1,\"description\":\"d\"}"}"#,
+    ),
+];
+/// An id that says if anybody reads it: it must come back byte for byte.
+const ID: &str = r#""i\u00e9\/1.0""#;
+
+/// One recorded exchange: a line.
+type Exchange = String;
+
+/// A message that left the daemon.
+struct Emitted {
+    revision: &'static str,
+    /// What was asked: the schema of a result depends on it.
+    method: String,
+    raw: String,
+}
+
+/// What came of all conversations.
+#[derive(Default)]
+struct Run {
+    losses: Vec<String>,
+    emitted: Vec<Emitted>,
+    exchanges: usize,
+}
+
+fn recorded(revision: &str) -> Vec<Exchange> {
+    let file = programs::checkout().join(format!("tests/lossless/recorded/{revision}.jsonl"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    text.lines().map(str::to_owned).collect()
+}
+
+fn text(exchange: &str, pointer: &str) -> String {
+    let value: Value = serde_json::from_str(exchange).unwrap();
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// What tells an exchange from the others of its revision.
+fn key(exchange: &str) -> [String; 3] {
+    ["/method", "/params/name", "/params/uri"].map(|pointer| text(exchange, pointer))
+}
+
+fn is_modern(revision: &str) -> bool {
+    revision == MODERN
+}
+
+fn server_id(revision: &str) -> String {
+    format!("r{revision}")
+}
+
+/// A client of one revision at a server of another.
+struct Cell<'a> {
+    client: &'static str,
+    server: &'static str,
+    endpoint: Endpoint,
+    session: Option<Session>,
+    run: &'a mut Run,
+}
+
+impl Cell<'_> {
+    /// Asks, and gives each message of the answer as it came.
+    fn ask(&self, exchange: &str) -> Vec<String> {
+        let method = text(exchange, "/method");
+        let params = member(exchange, "params").unwrap();
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"{method}","params":{params}}}"#);
+        let headers = match &self.session {
+            Some(session) => session.headers(),
+            None => Endpoint::modern_parts(&method, &serde_json::from_str(params).unwrap()).0,
+        };
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let response = self.endpoint.post(&headers, body.as_bytes());
+        match response.header("content-type") {
+            Some("text/event-stream") => {
+                let data = response.body.lines().filter_map(|line| line.strip_prefix("data:"));
+                data.map(|data| data.trim().to_owned()).filter(|data| !data.is_empty()).collect()
+            }
+            _ => vec![response.body.clone()],
+        }
+    }
+
+    /// What the server has heard since it was asked last.
+    fn heard(&self) -> Vec<String> {
+        let ask = |endpoint: &Endpoint| endpoint.call_text("heard", &json!({}));
+        serde_json::from_str(&ask(&self.endpoint)).unwrap()
+    }
+
+    fn lost(&mut self, what: &str, exchange: &str, difference: Option<String>) {
+        if let Some(difference) = difference {
+            let Self { client, server, .. } = self;
+            let key = key(exchange).join(" ");
+            self.run.losses.push(format!("client {client}, server {server}, {what} of {key}: {difference}"));
+        }
+    }
+
+    /// One exchange of the client's, of which the server knows how it answers.
+    fn exchange(&mut self, asked: &str, answered: &str) {
+        let _ = self.heard();
+        let messages = self.ask(asked);
+        let heard = self.heard();
+        let (response, notifications) = messages.split_last().expect("an answer");
+        self.run.exchanges += 1;
+        self.question(asked, &heard);
+        for (sent, arrived) in recorded_notifications(answered).iter().zip(notifications) {
+            let sent = sent.replace("\"TOKEN\"", r#""p\u00e9""#);
+            self.lost("a notification", asked, difference(&sent, arrived, &[]));
+        }
+        let count = (recorded_notifications(answered).len(), notifications.len());
+        if count.0 != count.1 {
+            self.lost("notifications", asked, Some(format!("{} became {}", count.0, count.1)));
+        }
+        self.answer(asked, answered, response);
+        let method = text(asked, "/method");
+        let emitted =
+            messages.iter().map(|raw| (self.client, raw)).chain(heard.iter().map(|raw| (self.server, raw)));
+        let emitted =
+            emitted.map(|(revision, raw)| Emitted { revision, method: method.clone(), raw: raw.clone() });
+        self.run.emitted.extend(emitted);
+    }
+
+    /// Whether the server heard what the client asked.
+    fn question(&mut self, asked: &str, heard: &[String]) {
+        let method = text(asked, "/method");
+        let Some(line) = heard.iter().find(|line| text(line, "/method") == method) else {
+            return self.lost("the request", asked, Some("it never arrived".to_owned()));
+        };
+        let mut may_differ = vec!["_meta > progressToken"];
+        if is_modern(self.client) != is_modern(self.server) {
+            may_differ.extend(ENVELOPE);
+        }
+        let (sent, arrived) = (member(asked, "params").unwrap(), member(line, "params").unwrap_or("{}"));
+        self.lost("the request", asked, difference(sent, arrived, &may_differ));
+    }
+
+    /// Whether the client heard what the server answered.
+    fn answer(&mut self, asked: &str, answered: &str, response: &str) {
+        let later = LATER.iter().filter(|(since, _, _)| self.client < *since);
+        let answered = &later.fold(answered.to_owned(), |text, (_, block, known)| text.replace(block, known));
+        if member(response, "id") != Some(ID) {
+            self.lost("the id", asked, Some(response.to_owned()));
+        }
+        let may_differ: &[&str] = match (is_modern(self.client), is_modern(self.server)) {
+            (true, false) => {
+                &["resultType", "ttlMs", "cacheScope", "_meta > io.modelcontextprotocol/serverInfo", "code"]
+            }
+            (false, true) => &["resultType", "ttlMs", "cacheScope"],
+            _ => &[],
+        };
+        for kind in ["result", "error"] {
+            let (sent, arrived) = (member(answered, kind), member(response, kind));
+            match (sent, arrived) {
+                (Some(sent), Some(arrived)) => self.lost(kind, asked, difference(sent, arrived, may_differ)),
+                (None, None) => {}
+                _ => self.lost(kind, asked, Some(format!("{sent:?} became {response}"))),
+            }
+        }
+    }
+
+    /// What only one family of the protocol has is refused by name in the other, never half understood.
+    fn refused(&mut self, asked: &str) {
+        let messages = self.ask(asked);
+        let code = messages
+            .last()
+            .and_then(|raw| serde_json::from_str::<Value>(raw).ok())
+            .map(|answer| answer["error"]["code"].clone());
+        if code != Some(json!(-32601)) {
+            self.lost("a method of the other era", asked, Some(format!("{messages:?}")));
+        }
+        self.run.exchanges += 1;
+    }
+
+    /// The first words are our own, but what the server says of itself is in them as it wrote it.
+    fn hello(&mut self, asked: &str, answered: &str) {
+        let messages = self.ask(asked);
+        let result = member(&messages[0], "result").unwrap_or_else(|| panic!("{messages:?}"));
+        let sent = member(answered, "result").unwrap();
+        let crossed = is_modern(self.client) != is_modern(self.server);
+        let not_there: &[&str] = if crossed { &["tasks", "extensions"] } else { &[] };
+        let none = |raw: Option<&str>| raw.unwrap_or("null").to_owned();
+        let [own, passed] = [sent, result].map(|raw| none(member(raw, "capabilities")));
+        self.lost("capabilities", asked, difference(&own, &passed, not_there));
+        let [own, passed] = [sent, result].map(|raw| none(member(raw, "instructions")));
+        self.lost("instructions", asked, difference(&own, &passed, &[]));
+        let info = |raw: &str| {
+            let meta =
+                member(raw, "_meta").and_then(|meta| member(meta, "io.modelcontextprotocol/serverInfo"));
+            none(member(raw, "serverInfo").or(meta))
+        };
+        self.lost("serverInfo", asked, difference(&info(sent), &info(result), &[]));
+        let method = text(asked, "/method");
+        let emitted = Emitted { revision: self.client, method, raw: messages[0].clone() };
+        self.run.emitted.push(emitted);
+        self.run.exchanges += 1;
+    }
+}
+
+fn recorded_notifications(exchange: &str) -> Vec<String> {
+    let raw = member(exchange, "notifications").unwrap_or("[]");
+    let raw: Vec<&serde_json::value::RawValue> = serde_json::from_str(raw).unwrap();
+    raw.into_iter().map(|raw| raw.get().to_owned()).collect()
+}
+
+/// Every client with every server; once for all tests.
+fn run() -> &'static Run {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let configuration = REVISIONS.iter().fold(Configuration::new(), |all, revision| {
+            all.fixture(&server_id(revision), &format!("--recorded {revision}"))
+        });
+        let daemon = Daemon::start(&configuration);
+        let mut run = Run::default();
+        for client in REVISIONS {
+            for server in REVISIONS {
+                converse(&daemon, client, server, &mut run);
+            }
+        }
+        run
+    })
+}
+
+fn converse(daemon: &Daemon, client: &'static str, server: &'static str, run: &mut Run) {
+    let endpoint = daemon.endpoint().server(&server_id(server));
+    let session = (!is_modern(client)).then(|| endpoint.legacy_version(client));
+    let mut cell = Cell { client, server, endpoint, session, run };
+    let answers: HashMap<_, _> =
+        recorded(server).into_iter().map(|exchange| (key(&exchange), exchange)).collect();
+    let hello = answers.values().find(|exchange| is_hello(exchange)).unwrap();
+    for asked in recorded(client) {
+        let has_envelope = ["tools/", "prompts/", "resources/", "completion/"];
+        let is_core = has_envelope.iter().any(|prefix| text(&asked, "/method").starts_with(prefix));
+        match answers.get(&key(&asked)) {
+            _ if is_hello(&asked) => cell.hello(&asked, hello),
+            Some(answered) if is_core || is_modern(client) == is_modern(server) => {
+                cell.exchange(&asked, answered)
+            }
+            _ if !is_core && is_modern(client) != is_modern(server) => cell.refused(&asked),
+            // What the newer of two revisions has alone.
+            _ => {}
+        }
+    }
+}
+
+fn is_hello(exchange: &str) -> bool {
+    matches!(text(exchange, "/method").as_str(), "initialize" | "server/discover")
+}
+
+/// What is not valid among these, in words, by the official schemas, which the conformance suite carries.
+fn invalid(messages: &[Emitted]) -> Vec<String> {
+    let lines: Vec<String> = messages
+        .iter()
+        .map(|Emitted { revision, method, raw }| {
+            format!(r#"{{"revision":"{revision}","method":"{method}","message":{raw}}}"#)
+        })
+        .collect();
+    let mut command = Command::new(parts::node_22());
+    command.arg(programs::checkout().join("tests/lossless/schemas.mjs")).arg(parts::part("npm/node_modules"));
+    let limit = std::time::Duration::from_secs(120);
+    let outcome = harness::run::run_with_input(&mut command, &lines.join("\n"), limit);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let checked = outcome.stdout.lines().last().unwrap_or_default();
+    assert_eq!(checked, format!("{} checked", messages.len()), "{outcome:?}");
+    outcome.stdout.lines().filter(|line| line.starts_with("invalid")).map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_is_lost_between_any_two_revisions() {
+    let run = run();
+    println!("{} exchanges in {} cells", run.exchanges, REVISIONS.len() * REVISIONS.len());
+    assert!(run.exchanges > 250, "{}", run.exchanges);
+    assert!(run.losses.is_empty(), "{}", run.losses.join("\n"));
+}
+
+#[test]
+fn all_that_is_emitted_is_valid_by_the_official_schemas() {
+    let run = run();
+    let invalid = invalid(&run.emitted);
+    println!("{} messages", run.emitted.len());
+    assert!(invalid.is_empty(), "{}", invalid.join("\n"));
+}
+
+#[test]
+fn a_message_that_is_not_valid_is_found() {
+    for revision in REVISIONS {
+        let emitted =
+            |method: &str, raw: &str| Emitted { revision, method: method.to_owned(), raw: raw.to_owned() };
+        let messages = [
+            emitted("tools/call", r#"{"jsonrpc":"2.0","id":1,"result":{"content":"text"}}"#),
+            emitted("tools/list", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+            emitted(
+                "tools/call",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{}}}"#,
+            ),
+            emitted(
+                "tools/call",
+                r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":"x"}}"#,
+            ),
+            emitted("tools/call", r#"{"jsonrpc":"2.0","id":1,"error":{"code":"x","message":"m"}}"#),
+        ];
+        assert_eq!(invalid(&messages).len(), messages.len(), "{revision}: {:?}", invalid(&messages));
+    }
+}
