@@ -51,6 +51,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The legacy session or relay connection; unique while the proxy runs. None for modern requests.
     pub session: Option<u64>,
+    /// The relay connection a modern request came over: the one thing that tells such clients of one principal apart.
+    pub relay: Option<u64>,
     /// What the client says it can do, a raw JSON object: said in the handshake (legacy), or by the request (modern).
     pub capabilities: Arc<str>,
 }
@@ -68,6 +70,8 @@ pub enum Audience {
     Everybody,
     /// One legacy session or relay connection.
     Session(u64),
+    /// The modern client of one relay connection.
+    Relay(u64),
     /// One principal.
     Principal(Principal),
 }

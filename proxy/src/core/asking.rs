@@ -143,8 +143,8 @@ impl<'a> Asking<'a> {
     /// What tells this client from others.
     #[must_use]
     pub fn client(&self) -> ClientKey {
-        match (self.caller.era, self.caller.session) {
-            (Era::Legacy, Some(session)) => ClientKey::Session(session),
+        match (self.caller.era, self.caller.session, self.caller.relay) {
+            (Era::Legacy, Some(number), _) | (Era::Modern, _, Some(number)) => ClientKey::Session(number),
             _ => ClientKey::Principal(self.caller.principal.clone()),
         }
     }

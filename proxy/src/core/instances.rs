@@ -49,24 +49,30 @@ type Key = (Option<u64>, Principal, Arc<str>);
 
 impl Owner {
     /// Whose instance of a server with this scope this caller uses; nothing if all share it. Requests of modern
-    /// clients have no session: there the principal stands for it.
+    /// clients have no session: there the relay connection stands for it, and over HTTP the principal.
     #[must_use]
     pub fn of(scope: Scope, caller: &Caller) -> Option<Self> {
-        let audience = match (scope, caller.era, caller.session) {
+        let audience = match (scope, caller.era, caller.session, caller.relay) {
             (Scope::Shared, ..) => return None,
-            (Scope::Session, Era::Legacy, Some(session)) => Audience::Session(session),
+            (Scope::Session, Era::Legacy, Some(session), _) => Audience::Session(session),
+            (Scope::Session, Era::Modern, _, Some(relay)) => Audience::Relay(relay),
             _ => Audience::Principal(caller.principal.clone()),
         };
         Some(Self { audience, capabilities: caller.capabilities.clone() })
     }
 
-    /// The session it ends with.
+    /// The legacy session it is told of, and asked by.
     #[must_use]
     pub fn session(&self) -> Option<u64> {
         match self.audience {
             Audience::Session(session) => Some(session),
             _ => None,
         }
+    }
+
+    /// Whether it ends with this session or relay connection.
+    fn ends_with(&self, number: u64) -> bool {
+        matches!(self.audience, Audience::Session(own) | Audience::Relay(own) if own == number)
     }
 }
 
@@ -217,7 +223,7 @@ impl Core {
             return Ok(global);
         }
         // What watches for a modern client has a number, and is that client all the same.
-        let session = caller.session.filter(|_| caller.era == Era::Legacy);
+        let session = if caller.era == Era::Legacy { caller.session } else { caller.relay };
         let key = (session, caller.principal.clone(), caller.capabilities.clone());
         if let Some(known) = self.instances.lock().catalogues.get(&key) {
             return Ok(known.clone());
@@ -272,7 +278,7 @@ impl Core {
     fn tenant(&self, name: &ServerName, owner: &Owner, principal: &Principal) -> Tenant {
         let capabilities = owner.capabilities.clone();
         match &owner.audience {
-            Audience::Session(_) => {
+            Audience::Session(_) | Audience::Relay(_) => {
                 let slot = self.instances.slots.take(name, principal);
                 let partition = partition("session", principal, slot.number);
                 Tenant { partition, capabilities, lease: Some(Arc::new(slot)) }
@@ -283,7 +289,7 @@ impl Core {
 
     /// Ends what belongs to a session that has ended.
     pub(crate) fn end_instances_of(&self, session: u64) {
-        self.instances.end(|member| member.owner.as_ref().and_then(Owner::session) == Some(session));
+        self.instances.end(|member| member.owner.as_ref().is_some_and(|owner| owner.ends_with(session)));
     }
 
     /// How many processes of a server run that are not shared.

@@ -416,7 +416,15 @@ impl Bench {
             name => Endpoint::Server(ServerName::new(name).unwrap()),
         };
         let capabilities = no_capabilities();
-        Caller { endpoint, era, version, principal: Principal::TokenBearer, session, capabilities }
+        Caller {
+            endpoint,
+            era,
+            version,
+            principal: Principal::TokenBearer,
+            session,
+            relay: None,
+            capabilities,
+        }
     }
 
     /// Asks as a client of `era` at `endpoint` (empty: the aggregate) and returns the whole response.

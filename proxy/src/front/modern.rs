@@ -76,7 +76,8 @@ fn check<E: Exchange>(
     headers::repeat_body(headers, &request.method, &params)?;
     era::refuse_removed(&request.method)?;
     let capabilities = params.client_capabilities();
-    let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None, capabilities };
+    let caller =
+        Caller { endpoint, era: Era::Modern, version, principal, session: None, relay: None, capabilities };
     if request.method == "tools/call"
         && let Some(tool) = era::string(params.name)
         && let Some(schema) = front.exchange.input_schema(&caller, &tool)
@@ -118,7 +119,15 @@ async fn notify<E: Exchange>(
     let [version, ..] = era::MODERN_VERSIONS;
     if notification.method != "notifications/cancelled" {
         let capabilities = no_capabilities();
-        let caller = Caller { endpoint, era: Era::Modern, version, principal, session: None, capabilities };
+        let caller = Caller {
+            endpoint,
+            era: Era::Modern,
+            version,
+            principal,
+            session: None,
+            relay: None,
+            capabilities,
+        };
         Arc::clone(&front.exchange).notification(caller, body).await;
     }
     Ok(StatusCode::ACCEPTED.into_response())
@@ -157,7 +166,7 @@ pub async fn listen<E: Exchange>(
     request: &Request<'_>,
 ) -> Result<Listening<E>, Fault> {
     let params = Params::read(request.params)?;
-    let (filter, uris) = Filter::asked(request.id, params.notifications, caller.principal.clone())?;
+    let (filter, uris) = Filter::asked(request.id, params.notifications, &caller)?;
     let listening = Listening {
         front: Arc::clone(front),
         endpoint: caller.endpoint.clone(),

@@ -174,7 +174,15 @@ fn belongs(session: &Session, principal: &Principal, endpoint: &Endpoint) -> boo
 /// What the core is told about a legacy client.
 pub fn legacy_caller(endpoint: Endpoint, principal: Principal, version: &'static str, number: u64) -> Caller {
     let capabilities = no_capabilities();
-    Caller { endpoint, era: Era::Legacy, version, principal, session: Some(number), capabilities }
+    Caller {
+        endpoint,
+        era: Era::Legacy,
+        version,
+        principal,
+        session: Some(number),
+        relay: None,
+        capabilities,
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use super::era;
 use super::error::{Fault, code};
 use super::frame::{self, NotificationParams, SubscriptionMeta};
-use crate::exchange::{Audience, Caller, Endpoint, List, Principal, ServerEvent};
+use crate::exchange::{Audience, Caller, Endpoint, List, ServerEvent};
 use crate::limits::SUBSCRIPTIONS_MAX;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -59,10 +59,8 @@ impl Resources {
 pub struct Filter {
     lists: Vec<List>,
     resources: Resources,
-    /// The legacy session whose own messages are told, too.
-    session: Option<u64>,
-    /// Who listens.
-    principal: Principal,
+    /// Who listens: a legacy session is told its own messages, too.
+    caller: Caller,
     /// The id of the listen request, on the modern wire.
     tag: Option<Arc<RawValue>>,
 }
@@ -80,7 +78,7 @@ impl Filter {
     /// All lists, these resources, and what is meant for this session alone: what a legacy client is told.
     pub fn legacy(resources: Resources, caller: &Caller) -> Self {
         let lists = vec![List::Tools, List::Prompts, List::Resources];
-        Self { lists, resources, session: caller.session, principal: caller.principal.clone(), tag: None }
+        Self { lists, resources, caller: caller.clone(), tag: None }
     }
 
     /// What a listen request asks for, and the resources it names, not yet subscribed to.
@@ -90,7 +88,7 @@ impl Filter {
     pub fn asked(
         id: &RawValue,
         filter: Option<&RawValue>,
-        principal: Principal,
+        caller: &Caller,
     ) -> Result<(Self, Vec<String>), Fault> {
         let wrong = |problem: String| Fault::new(code::INVALID_PARAMS, problem);
         let text = filter.filter(|filter| filter.get().starts_with('{'));
@@ -109,7 +107,7 @@ impl Filter {
         ];
         let lists = lists.into_iter().filter(|(asked, _)| *asked).map(|(_, list)| list).collect();
         let tag = Some(Arc::from(id.to_owned()));
-        let filter = Self { lists, resources: Resources::default(), session: None, principal, tag };
+        let filter = Self { lists, resources: Resources::default(), caller: caller.clone(), tag };
         Ok((filter, asked.resource_subscriptions.into_iter().collect()))
     }
 
@@ -168,7 +166,7 @@ impl Filter {
                 self.resources.contains(uri).then(|| self.updated(uri))
             }
             ServerEvent::ForSession { session, message } => {
-                (self.session == Some(*session)).then(|| message.clone())
+                (self.caller.session == Some(*session)).then(|| message.clone())
             }
         }
     }
@@ -176,8 +174,9 @@ impl Filter {
     fn is_in(&self, audience: &Audience) -> bool {
         match audience {
             Audience::Everybody => true,
-            Audience::Session(session) => self.session == Some(*session),
-            Audience::Principal(principal) => self.principal == *principal,
+            Audience::Session(session) => self.caller.session == Some(*session),
+            Audience::Relay(relay) => self.caller.relay == Some(*relay),
+            Audience::Principal(principal) => self.caller.principal == *principal,
         }
     }
 
@@ -284,7 +283,8 @@ pub fn subject(params: &era::Params<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::ListKind;
+    use crate::exchange::{Era, ListKind, Principal};
+    use crate::front::session::legacy_caller;
     use only1mcp_wire::ServerName;
 
     fn name(text: &str) -> ServerName {
@@ -293,7 +293,9 @@ mod tests {
 
     fn listening(filter: &str) -> Filter {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let (filter, uris) = Filter::asked(&raw("7"), Some(&raw(filter)), Principal::TokenBearer).unwrap();
+        let legacy = legacy_caller(Endpoint::Aggregate, Principal::TokenBearer, "2026-07-28", 0);
+        let caller = Caller { era: Era::Modern, session: None, relay: Some(9), ..legacy };
+        let (filter, uris) = Filter::asked(&raw("7"), Some(&raw(filter)), &caller).unwrap();
         uris.into_iter().for_each(|uri| filter.honour(uri));
         filter
     }
@@ -319,8 +321,9 @@ mod tests {
         let changed =
             |audience| ServerEvent::ListChanged(ListKind { list: List::Tools, server: name("a"), audience });
         let told = |audience| filter.messages(&Endpoint::Aggregate, &changed(audience)).is_some();
-        assert!(told(Audience::Principal(Principal::TokenBearer)));
+        assert!(told(Audience::Principal(Principal::TokenBearer)) && told(Audience::Relay(9)));
         assert!(!told(Audience::Principal(Principal::LocalUser(7))) && !told(Audience::Session(7)));
+        assert!(!told(Audience::Relay(7)) && !told(Audience::Session(9)));
     }
 
     #[test]

@@ -81,6 +81,20 @@ async fn modern_requests_of_one_principal_share_a_process_as_they_have_no_sessio
 }
 
 #[tokio::test(start_paused = true)]
+async fn modern_clients_of_two_relays_are_two_and_their_processes_end_with_them() {
+    let bench = bench(Scope::Session, &Fixture::new(Legacy));
+    let over = |relay| Caller { relay: Some(relay), ..caller(Modern, 0, 7, "{}") };
+    let [one, two] = [over(1), over(2)];
+    assert_eq!((process(&bench, &one).await.as_str(), process(&bench, &two).await.as_str()), ("1", "2"));
+    assert_eq!(process(&bench, &caller(Modern, 0, 7, "{}")).await, "3", "over HTTP it is the principal's");
+    assert_eq!(process(&bench, &one).await, "1");
+    bench.core.session_ended(1);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.core.status().servers[0].processes, Some(2));
+    assert_eq!(process(&bench, &two).await, "2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_of_one_client_is_told_what_that_client_can_do() {
     let fixture = Fixture::new(Legacy);
     let bench = bench(Scope::Session, &fixture);
@@ -368,9 +382,10 @@ async fn every_answer_reaches_its_asker_however_clients_of_mixed_eras_interleave
             view.servers = vec![ServerView { scope, ..server_view("own") }];
             let bench = Bench::start_with(&[("own", asks_in_each_call())], view);
             let able = r#"{"roots":{}}"#;
-            // Two relays and two legacy sessions, and two principals of modern requests.
-            let mut callers: Vec<Caller> = (1..=4).map(|session| caller(Legacy, session, 7, able)).collect();
-            callers.extend([8, 9].map(|uid| caller(Modern, 0, uid, able)));
+            // Two relays, one of each era, two legacy sessions, and two principals of modern requests.
+            let mut callers: Vec<Caller> = (1..=3).map(|session| caller(Legacy, session, 7, able)).collect();
+            callers.push(Caller { relay: Some(4), ..caller(Modern, 0, 7, able) });
+            callers.extend([7, 8].map(|uid| caller(Modern, 0, uid, able)));
             let all = callers
                 .iter()
                 .zip(1..)

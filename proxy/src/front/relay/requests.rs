@@ -44,6 +44,7 @@ impl<E: Exchange> Connection<E> {
             version,
             principal: self.principal.clone(),
             session: None,
+            relay: Some(self.number),
             capabilities: params.client_capabilities(),
         };
         let place = self.place()?;
