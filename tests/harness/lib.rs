@@ -12,6 +12,7 @@ pub mod mcp;
 pub mod parts;
 pub mod processes;
 pub mod programs;
+pub mod relay;
 pub mod run;
 pub mod scratch;
 

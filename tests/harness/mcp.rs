@@ -146,8 +146,17 @@ impl Endpoint {
     /// If there is no session.
     #[must_use]
     pub fn legacy_version(&self, version: &str) -> Session {
+        self.legacy_able(version, &json!({}))
+    }
+
+    /// A legacy handshake of a client with these capabilities.
+    ///
+    /// # Panics
+    /// If there is no session.
+    #[must_use]
+    pub fn legacy_able(&self, version: &str, capabilities: &Value) -> Session {
         let client = json!({"name": "only1mcp-tests", "version": "1"});
-        let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
+        let params = json!({"protocolVersion": version, "capabilities": capabilities, "clientInfo": client});
         let response = self.send(&[], &message(0, "initialize", &params));
         let id = response.header("mcp-session-id").unwrap_or_else(|| panic!("no session: {response:?}"));
         let session = Session { endpoint: self.clone(), id: id.to_owned(), initialized: response.json() };

@@ -1,5 +1,6 @@
 //! MCP conversations over HTTP and over the relay, in both eras, by requests of which each byte is the test's own.
 
+mod asking;
 mod identity;
 mod legacy;
 mod modern;

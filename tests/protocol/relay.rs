@@ -4,61 +4,22 @@ use crate::{SERVERS, both_eras};
 use harness::daemon::{Daemon, Role};
 use harness::mcp::{message, modern_meta};
 use harness::processes::wait_until;
+use harness::relay::Relay;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
 /// Well below the time that requests of a client which only closed its sending side may go on.
 const SOON: Duration = Duration::from_secs(5);
 const WATCHED: &str = "test://watched-resource";
 
-struct Relay {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Relay {
-    fn start(daemon: &Daemon) -> Self {
-        let mut command = daemon.command(&["stdio"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, stdin, stdout }
-    }
-
-    fn send(&mut self, message: &Value) {
-        writeln!(self.stdin, "{message}").unwrap();
-    }
-
-    /// Starts one whose client speaks a legacy revision.
-    fn legacy(daemon: &Daemon, version: &str) -> Self {
-        let mut relay = Self::start(daemon);
-        let client = json!({"name": "tests", "version": "1"});
-        let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
-        relay.send(&message(1, "initialize", &params));
-        assert_eq!(relay.answer(1)["result"]["protocolVersion"], version);
-        relay.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
-        relay
-    }
-
-    /// The answer to the request of this id; notifications before it are skipped.
-    fn answer(&mut self, id: u64) -> Value {
-        loop {
-            let mut line = String::new();
-            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "the relay ended");
-            let message: Value = serde_json::from_str(&line).unwrap();
-            if message["id"] == id {
-                return message;
-            }
-        }
-    }
+fn legacy(daemon: &Daemon, version: &str) -> Relay {
+    Relay::legacy(daemon, version, &json!({}))
 }
 
 #[test]
 fn a_legacy_client_works_over_the_relay() {
     let daemon = both_eras();
-    let mut relay = Relay::legacy(&daemon, "2025-11-25");
+    let mut relay = legacy(&daemon, "2025-11-25");
     for (id, server) in (2..).zip(SERVERS) {
         let call = json!({"name": format!("{server}__echo"), "arguments": {"text": server}});
         relay.send(&message(id, "tools/call", &call));
@@ -80,8 +41,7 @@ fn a_modern_client_works_over_the_relay() {
     let call = json!({"name": "new__add", "arguments": {"a": 20, "b": 22}, "_meta": modern_meta()});
     relay.send(&message(3, "tools/call", &call));
     assert_eq!(relay.answer(3)["result"]["content"][0]["text"], "42");
-    let _ = relay.child.kill();
-    let _ = relay.child.wait();
+    relay.kill();
 }
 
 /// A tool call of either era.
@@ -97,8 +57,8 @@ fn call(id: u64, tool: &str, arguments: &Value, modern: bool) -> Value {
 fn three_relays_at_once_get_what_is_theirs_in_both_eras() {
     let daemon = both_eras();
     let relays = [
-        (Relay::legacy(&daemon, "2025-11-25"), false),
-        (Relay::legacy(&daemon, "2025-03-26"), false),
+        (legacy(&daemon, "2025-11-25"), false),
+        (legacy(&daemon, "2025-03-26"), false),
         (Relay::start(&daemon), true),
     ];
     std::thread::scope(|scope| {
@@ -112,9 +72,7 @@ fn three_relays_at_once_get_what_is_theirs_in_both_eras() {
                 }
                 let mut all = std::collections::BTreeMap::new();
                 while all.len() < 30 {
-                    let mut line = String::new();
-                    assert!(relay.stdout.read_line(&mut line).unwrap() > 0, "relay {number} ended");
-                    let answer: Value = serde_json::from_str(&line).unwrap();
+                    let answer = relay.hear();
                     if let Some(id) = answer["id"].as_u64() {
                         assert!(all.insert(id, answer).is_none(), "{id} was answered twice");
                     }
@@ -127,17 +85,14 @@ fn three_relays_at_once_get_what_is_theirs_in_both_eras() {
                 relay.send(&progress);
                 let mut heard = 0;
                 loop {
-                    let mut line = String::new();
-                    assert!(relay.stdout.read_line(&mut line).unwrap() > 0, "relay {number} ended");
-                    let said: Value = serde_json::from_str(&line).unwrap();
+                    let said = relay.hear();
                     heard += usize::from(said["method"] == "notifications/progress");
                     if said["id"] == 50 {
                         break;
                     }
                 }
                 assert_eq!(heard, 3, "progress of the other relays is theirs");
-                let _ = relay.child.kill();
-                let _ = relay.child.wait();
+                relay.kill();
             });
         }
     });
@@ -149,12 +104,12 @@ fn a_relay_that_is_killed_leaves_nothing() {
     let proxy = daemon.role(Role::Proxy).expect("a proxy").pid;
     let descriptors = || std::fs::read_dir(format!("/proc/{proxy}/fd")).map_or(0, Iterator::count);
     let tool = |server: &str, tool: &str| daemon.endpoint().server(server).call_text(tool, &json!({}));
-    let mut bystander = Relay::legacy(&daemon, "2025-11-25");
+    let mut bystander = legacy(&daemon, "2025-11-25");
     bystander.send(&call(2, "old__echo", &json!({"text": "x"}), false));
     let _ = bystander.answer(2);
     let before = descriptors();
 
-    let mut legacy = Relay::legacy(&daemon, "2025-11-25");
+    let mut legacy = legacy(&daemon, "2025-11-25");
     legacy.send(&message(2, "resources/subscribe", &json!({"uri": WATCHED})));
     assert!(legacy.answer(2)["result"].is_object());
     let mut modern = Relay::start(&daemon);
@@ -162,9 +117,8 @@ fn a_relay_that_is_killed_leaves_nothing() {
     let listen = json!({"notifications": filter, "_meta": modern_meta()});
     modern.send(&message(2, "subscriptions/listen", &listen));
     // Its acknowledgement: it listens.
-    let mut line = String::new();
-    modern.stdout.read_line(&mut line).unwrap();
-    assert!(line.contains("acknowledged"), "{line}");
+    let heard = modern.hear();
+    assert_eq!(heard["method"], "notifications/subscriptions/acknowledged", "{heard}");
     let watched = |server: &str| tool(server, "subscriptions") == WATCHED;
     let watches = wait_until(SOON, || SERVERS.iter().any(|server| watched(server)));
     assert!(watches, "nobody watches, so this would prove little");
@@ -177,9 +131,7 @@ fn a_relay_that_is_killed_leaves_nothing() {
     }
 
     for relay in [&mut legacy, &mut modern] {
-        // SIGKILL.
-        relay.child.kill().unwrap();
-        relay.child.wait().unwrap();
+        relay.kill();
     }
     for server in SERVERS {
         let cancelled = wait_until(SOON, || tool(server, "cancellations") == "slow,slow");
@@ -189,6 +141,5 @@ fn a_relay_that_is_killed_leaves_nothing() {
     assert!(wait_until(SOON, || descriptors() <= before), "{} descriptors, before {before}", descriptors());
     bystander.send(&call(9, "new__echo", &json!({"text": "still here"}), false));
     assert_eq!(bystander.answer(9)["result"]["content"][0]["text"], "still here");
-    let _ = bystander.child.kill();
-    let _ = bystander.child.wait();
+    bystander.kill();
 }
