@@ -4,8 +4,9 @@ use crate::clients::Client;
 use harness::scratch::Scratch;
 use serde_json::{Value, json};
 
-/// The seven servers of the table.
-pub const SERVERS: [&str; 7] = ["everything", "files", "memory", "thinking", "time", "git", "fetch"];
+/// The servers of the table.
+pub const SERVERS: [&str; 9] =
+    ["everything", "files", "memory", "thinking", "time", "git", "fetch", "context7", "mongodb"];
 
 /// One column of the table.
 pub struct Cell {
@@ -19,8 +20,8 @@ pub struct Cell {
     pub arguments: Value,
     /// A word its text must hold.
     pub word: &'static str,
-    /// Whether the tool must report an error: without network, a fetch has to.
-    pub fails: bool,
+    /// A word of which one must stand in its text if the tool must report an error: without network, a fetch has to.
+    pub fails: &'static [&'static str],
     /// The fewest tools the list may have.
     pub tools_min: u64,
 }
@@ -51,7 +52,7 @@ pub fn all(scratch: &Scratch) -> Vec<Cell> {
         tool: tool.to_owned(),
         arguments,
         word,
-        fails: false,
+        fails: &[],
         tools_min,
     };
     let thought =
@@ -67,12 +68,15 @@ pub fn all(scratch: &Scratch) -> Vec<Cell> {
         cell("time", "get_current_time", json!({"timezone": "Asia/Tokyo"}), "Asia/Tokyo", 2),
         cell("git", "git_status", json!({"repo_path": work}), "main", 12),
         cell("fetch", "fetch", json!({"url": "http://example.com/"}), "", 1),
-        cell("files", "files__read_text_file", hello, "hello from a file", 52),
-        cell("time", "time__get_current_time", json!({"timezone": "Asia/Tokyo"}), "Asia/Tokyo", 52),
+        cell("context7", "resolve-library-id", json!({"query": "routing", "libraryName": "axum"}), "", 2),
+        cell("mongodb", "list-databases", json!({"connectionId": "none"}), "", 27),
+        cell("files", "files__read_text_file", hello, "hello from a file", 80),
+        cell("time", "time__get_current_time", json!({"timezone": "Asia/Tokyo"}), "Asia/Tokyo", 80),
     ];
-    cells[6].fails = true;
-    cells[7].aggregated = true;
-    cells[8].aggregated = true;
+    cells[6].fails = &["connect", "network", "resolution", "resolve"];
+    cells[8].fails = &["connect"];
+    cells[9].aggregated = true;
+    cells[10].aggregated = true;
     cells
 }
 
@@ -115,14 +119,12 @@ impl Seen {
         if self.tools < cell.tools_min {
             return Some(format!("{} tools instead of at least {}", self.tools, cell.tools_min));
         }
-        if self.is_error != cell.fails || !self.text.contains(cell.word) {
+        let must_fail = !cell.fails.is_empty();
+        if self.is_error != must_fail || !self.text.contains(cell.word) {
             return Some(format!("the call gave {:?} (error: {})", self.text, self.is_error));
         }
-        // The server's own words for "there is no network".
-        if cell.fails
-            && !["connect", "network", "resolution", "resolve"].iter().any(|word| self.text.contains(word))
-        {
-            return Some(format!("no clear network error: {:?}", self.text));
+        if must_fail && !cell.fails.iter().any(|word| self.text.contains(word)) {
+            return Some(format!("no clear error: {:?}", self.text));
         }
         match &self.version {
             Some(version) if version != client.version => {

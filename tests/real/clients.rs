@@ -15,8 +15,10 @@ const CLIENT_LIMIT: Duration = Duration::from_secs(300);
 pub enum Start {
     /// `python_client.py` in this mode.
     Python(&'static str),
-    /// `typescript_client.mjs`.
-    TypeScript,
+    /// `python_1_client.py`.
+    Python1,
+    /// `typescript_client.mjs` in this mode.
+    TypeScript(&'static str),
     /// The Inspector's command line in this era.
     Inspector(&'static str),
 }
@@ -32,11 +34,15 @@ pub struct Client {
 }
 
 /// All rows.
-pub const CLIENTS: [Client; 6] = [
+pub const CLIENTS: [Client; 10] = [
     Client { name: "Python mcp 2.3, legacy", version: LEGACY, start: Start::Python("legacy") },
     Client { name: "Python mcp 2.3, auto", version: MODERN, start: Start::Python("auto") },
     Client { name: "Python mcp 2.3, modern", version: MODERN, start: Start::Python("2026-07-28") },
-    Client { name: "TypeScript SDK 1.32", version: LEGACY, start: Start::TypeScript },
+    Client { name: "Python mcp 1.30", version: LEGACY, start: Start::Python1 },
+    Client { name: "TypeScript SDK 1.32", version: LEGACY, start: Start::TypeScript("1") },
+    Client { name: "TypeScript client 2.4, legacy", version: LEGACY, start: Start::TypeScript("legacy") },
+    Client { name: "TypeScript client 2.4, auto", version: MODERN, start: Start::TypeScript("auto") },
+    Client { name: "TypeScript client 2.4, modern", version: MODERN, start: Start::TypeScript("2026-07-28") },
     Client { name: "Inspector 2.12, legacy", version: LEGACY, start: Start::Inspector("legacy") },
     Client { name: "Inspector 2.12, modern", version: MODERN, start: Start::Inspector("modern") },
 ];
@@ -61,11 +67,18 @@ pub fn script(client: &Client, daemon: &Daemon, cells: &[Value]) -> Vec<Value> {
             command.arg(scripts.join("python_client.py")).arg(file).arg(mode);
             command
         }
-        _ => {
-            let mut command = Command::new("node");
-            command.arg(scripts.join("typescript_client.mjs")).arg(file).arg(parts::part("npm/node_modules"));
+        Start::Python1 => {
+            let mut command = Command::new(parts::part("python-1/bin/python"));
+            command.arg(scripts.join("python_1_client.py")).arg(file);
             command
         }
+        Start::TypeScript(mode) => {
+            let mut command = Command::new("node");
+            command.arg(scripts.join("typescript_client.mjs")).arg(file).arg(parts::part("npm/node_modules"));
+            command.arg(mode);
+            command
+        }
+        Start::Inspector(_) => unreachable!("it visits one cell at a time"),
     };
     let outcome = run_with_input(command.env("HOME", daemon.scratch.join("home")), "", CLIENT_LIMIT);
     let lines: Vec<Value> =

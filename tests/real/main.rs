@@ -1,7 +1,9 @@
 //! Real servers from npm and PyPI behind the daemon, driven by real clients, in each era: the table server × client.
 //!
-//! Each cell is one conversation: negotiate, list, call one tool. A cell that cannot apply is named with its reason.
+//! Each cell is one conversation: negotiate, list, call one tool. A second table has what goes the other way: servers ask,
+//! tell and are given up. A cell that cannot apply is named with its reason.
 
+mod acts;
 mod cells;
 mod clients;
 
@@ -16,6 +18,9 @@ use std::process::Command;
 
 /// Cells that cannot apply: server, client, why.
 const CANNOT_APPLY: [(&str, &str, &str); 0] = [];
+
+/// It starts slowly, and would call home.
+const MONGODB: &str = "startup_timeout: 60s\nenv: {MDB_MCP_TELEMETRY: disabled}";
 
 fn configuration(scratch: &Scratch) -> Configuration {
     let work = scratch.folder("work", 0o777);
@@ -53,6 +58,8 @@ fn configuration(scratch: &Scratch) -> Configuration {
         .server("time", &python_server("time"), &["--local-timezone", "Europe/Berlin"], "python", "")
         .server("git", &python_server("git"), &["--repository", &work], &data("python", "read"), trust)
         .server("fetch", &python_server("fetch"), &[], "python", "")
+        .server("context7", &parts::npm_bin("context7-mcp"), &[], "node", "")
+        .server("mongodb", &parts::npm_bin("mongodb-mcp-server"), &[], "node", MONGODB)
 }
 
 fn daemon() -> Daemon {
@@ -76,12 +83,12 @@ fn every_real_server_works_with_every_real_client_in_every_era() {
     }
     let cells = cells::all(&daemon.scratch);
     let mut broken = Vec::new();
-    println!("{:<28}{}", "", cells.iter().map(|cell| format!("{:<12}", cell.name())).collect::<String>());
+    println!("{:<32}{}", "", cells.iter().map(|cell| format!("{:<12}", cell.name())).collect::<String>());
     for client in &CLIENTS {
         let applying: Vec<&Cell> =
             cells.iter().filter(|cell| reason_it_cannot_apply(cell, client).is_none()).collect();
         let seen = clients::visit(client, &daemon, &applying);
-        let mut row = format!("{:<28}", client.name);
+        let mut row = format!("{:<32}", client.name);
         for cell in &cells {
             let verdict = match (reason_it_cannot_apply(cell, client), Seen::of(&seen, cell)) {
                 (Some(_), _) => "n/a".to_owned(),
