@@ -19,6 +19,8 @@ pub enum Start {
     Python1,
     /// `typescript_client.mjs` in this mode.
     TypeScript(&'static str),
+    /// The client of crates.io's `rmcp`, in `rmcp/`, in this mode.
+    Rmcp(&'static str),
     /// The Inspector's command line in this era.
     Inspector(&'static str),
 }
@@ -34,7 +36,7 @@ pub struct Client {
 }
 
 /// All rows.
-pub const CLIENTS: [Client; 10] = [
+pub const CLIENTS: [Client; 13] = [
     Client { name: "Python mcp 2.3, legacy", version: LEGACY, start: Start::Python("legacy") },
     Client { name: "Python mcp 2.3, auto", version: MODERN, start: Start::Python("auto") },
     Client { name: "Python mcp 2.3, modern", version: MODERN, start: Start::Python("2026-07-28") },
@@ -43,6 +45,9 @@ pub const CLIENTS: [Client; 10] = [
     Client { name: "TypeScript client 2.4, legacy", version: LEGACY, start: Start::TypeScript("legacy") },
     Client { name: "TypeScript client 2.4, auto", version: MODERN, start: Start::TypeScript("auto") },
     Client { name: "TypeScript client 2.4, modern", version: MODERN, start: Start::TypeScript("2026-07-28") },
+    Client { name: "rmcp 3.9, legacy", version: LEGACY, start: Start::Rmcp("legacy") },
+    Client { name: "rmcp 3.9, auto", version: MODERN, start: Start::Rmcp("auto") },
+    Client { name: "rmcp 3.9, modern", version: MODERN, start: Start::Rmcp(MODERN) },
     Client { name: "Inspector 2.12, legacy", version: LEGACY, start: Start::Inspector("legacy") },
     Client { name: "Inspector 2.12, modern", version: MODERN, start: Start::Inspector("modern") },
 ];
@@ -76,6 +81,11 @@ pub fn script(client: &Client, daemon: &Daemon, cells: &[Value]) -> Vec<Value> {
             let mut command = Command::new("node");
             command.arg(scripts.join("typescript_client.mjs")).arg(file).arg(parts::part("npm/node_modules"));
             command.arg(mode);
+            command
+        }
+        Start::Rmcp(mode) => {
+            let mut command = Command::new(programs::program("only1mcp-rmcp-client"));
+            command.arg(file).arg(mode);
             command
         }
         Start::Inspector(_) => unreachable!("it visits one cell at a time"),
