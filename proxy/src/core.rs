@@ -34,6 +34,7 @@ pub mod sealed;
 pub mod sessions;
 pub mod single;
 pub mod status;
+pub mod tasks;
 pub mod template;
 pub mod watching;
 

@@ -97,6 +97,17 @@ const acts = {
     await ask(client, act);
     return updated;
   },
+  /** Work that outlives its call, as 2025-11-25 has it: only the first line of the SDK speaks it. */
+  async task(client, { tool, arguments: given }) {
+    const seen = [];
+    const call = client.experimental.tasks.callToolStream({ name: tool, arguments: given }, undefined, { task: { ttl: 60_000 } });
+    for await (const message of call) {
+      if (message.type === "error") throw message.error;
+      if (message.type === "taskCreated") seen.push(message.task.taskId);
+      if (message.type === "result") seen.push(textOf(message.result));
+    }
+    return seen;
+  },
   async cancel(client, { tool, arguments: given }) {
     const signal = AbortSignal.timeout(PATIENCE);
     const call = sdk.call(client, { name: tool, arguments: given }, { signal });

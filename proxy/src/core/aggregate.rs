@@ -6,7 +6,7 @@ use crate::core::catalogue::{Catalogue, Target};
 use crate::core::gate;
 use crate::core::hello::Hello;
 use crate::core::listing::members_of;
-use crate::core::single;
+use crate::core::{single, tasks};
 use crate::exchange::{Answer, Era};
 use crate::limits::LIST_TTL_MS;
 use crate::mcp::error::{INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, RpcError};
@@ -49,7 +49,9 @@ pub async fn answer(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError
         Method::SetLevel => {
             single::set_level(core, asking, &core.catalogue_for(asking.caller)?.members).await
         }
-        Method::Listen | Method::Other => Err(asking.not_found()),
+        method if method.is_of_tasks() => tasks::answer(core, asking).await,
+        Method::Other => extension(core, asking).await,
+        _ => Err(asking.not_found()),
     }
 }
 
@@ -120,7 +122,25 @@ async fn complete(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> 
     pass(core, asking, &catalogue, index, &outer.finish()).await
 }
 
-async fn pass(
+/// A method we do not know goes to its owner if there can be only one: the one modern server with extensions.
+async fn extension(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
+    let catalogue = core.catalogue_for(asking.caller)?;
+    let mut owners = (0..)
+        .zip(&catalogue.members)
+        .filter(|(_, member)| member.server.facts().is_some_and(|facts| !facts.extensions().is_empty()));
+    match (asking.caller.era, owners.next(), owners.next()) {
+        (Era::Modern, Some((index, _)), None) => {
+            pass(core, asking, &catalogue, index, asking.params.unwrap_or("{}")).await
+        }
+        _ => Err(asking.not_found()),
+    }
+}
+
+/// Has a server answer, everything in its answer as clients of the aggregate know it.
+///
+/// # Errors
+/// [`RpcError`] if there is no answer, or none this client could understand.
+pub async fn pass(
     core: &Core,
     asking: &Asking<'_>,
     catalogue: &Catalogue,
@@ -128,10 +148,16 @@ async fn pass(
     params: &str,
 ) -> Result<Answer, RpcError> {
     let Some(member) = catalogue.members.get(index) else { return Err(asking.not_found()) };
-    let level = core.sessions.level(asking.caller.session);
-    let answered = asking.ask(core, &member.server, Some(params), level).await?;
-    asking.pass_on(&member.server, &answered, IMPLEMENTATION, |result| {
-        catalogue.uris.in_result(index, asking.method, result)
+    let has_tasks = tasks::has_tasks(member, asking.caller.era);
+    let heard = if has_tasks {
+        tasks::ask(asking, core, member, params).await?
+    } else {
+        let level = core.sessions.level(asking.caller.session);
+        asking.ask(core, &member.server, Some(params), level).await?
+    };
+    asking.pass_on(&member.server, &heard, IMPLEMENTATION, |result| {
+        let result = catalogue.uris.in_result(index, asking.method, result);
+        if has_tasks { tasks::in_result(member.name().as_str(), asking.method, result) } else { result }
     })
 }
 

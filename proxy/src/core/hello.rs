@@ -1,12 +1,14 @@
 //! The first answers to a client: `initialize` of legacy clients, `server/discover` of modern ones.
 
 use crate::core::catalogue::Catalogue;
+use crate::core::tasks;
 use crate::exchange::Era;
 use crate::limits::{INSTRUCTIONS_BYTES_MAX, LIST_TTL_MS};
 use crate::mcp::object::{Keys, Object, cut, quote};
 use crate::mcp::request::{IMPLEMENTATION, SERVER_INFO};
 use crate::mcp::version;
 use crate::servers::era::{Facts, Offers};
+use std::sync::Arc;
 
 /// What a client is told of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,7 @@ impl Hello {
     pub fn aggregate(catalogue: &Catalogue, client: Era) -> Self {
         let facts: Vec<_> =
             catalogue.members.iter().map(|member| (member.name(), member.server.facts())).collect();
+        let known: Vec<Arc<Facts>> = facts.iter().filter_map(|(_, facts)| facts.clone()).collect();
         // Whoever has not spoken yet may still offer anything, and capabilities cannot be added later.
         let unknown = facts.iter().any(|(_, facts)| facts.is_none());
         let mut union = Offers { tools: unknown, prompts: unknown, resources: unknown, ..Offers::default() };
@@ -37,7 +40,7 @@ impl Hello {
         });
         let instructions = headed.collect::<Vec<_>>().join("\n\n");
         Self {
-            capabilities: capabilities(&union, client),
+            capabilities: capabilities(&union, client, &known),
             info: IMPLEMENTATION.to_owned(),
             instructions: (!instructions.is_empty()).then_some(instructions),
         }
@@ -95,12 +98,13 @@ impl Offers {
             subscribe: self.subscribe || other.subscribe,
             logging: self.logging || other.logging,
             completions: self.completions || other.completions,
+            tasks: self.tasks || other.tasks,
         }
     }
 }
 
 /// The aggregate's own capabilities. Changes of its lists are always announced: servers come and go.
-fn capabilities(offers: &Offers, client: Era) -> String {
+fn capabilities(offers: &Offers, client: Era, servers: &[Arc<Facts>]) -> String {
     let mut members = Vec::new();
     if offers.tools {
         members.push(r#""tools":{"listChanged":true}"#.to_owned());
@@ -118,7 +122,23 @@ fn capabilities(offers: &Offers, client: Era) -> String {
     if offers.completions {
         members.push(r#""completions":{}"#.to_owned());
     }
+    match client {
+        Era::Legacy => members.extend(tasks::capability(servers.iter().map(Arc::as_ref))),
+        Era::Modern => members.extend(extensions(servers)),
+    }
     format!("{{{}}}", members.join(","))
+}
+
+/// What any modern server says of its extensions; the first that names one says how it is set.
+fn extensions(servers: &[Arc<Facts>]) -> Option<String> {
+    let mut all: Vec<(String, &str)> = Vec::new();
+    for (name, value) in servers.iter().flat_map(|facts| facts.extensions()) {
+        if all.iter().all(|(known, _)| *known != name) {
+            all.push((name, value));
+        }
+    }
+    let members: Vec<String> = all.iter().map(|(key, value)| format!("{}:{value}", quote(key))).collect();
+    (!members.is_empty()).then(|| format!("\"extensions\":{{{}}}", members.join(",")))
 }
 
 /// One server's capabilities for a client of the other era: unchanged but for what the other era has not.

@@ -9,7 +9,7 @@ use crate::exchange::{Audience, Caller, Era, Principal};
 use crate::limits::{INSTANCES_MAX, INSTANCES_PER_SERVER_MAX, REMEMBERED_LISTS_MAX};
 use crate::mcp::error::{OVERLOADED, RpcError};
 use crate::servers::era::Facts;
-use crate::servers::server::{Server, State, Tenant};
+use crate::servers::server::{Server, Tenant};
 use only1mcp_policy::view::Scope;
 use only1mcp_wire::{Partition, ServerName};
 use sha2::{Digest as _, Sha256};
@@ -294,12 +294,8 @@ impl Core {
 
     /// How many processes of a server run that are not shared.
     pub(crate) fn running_instances(&self, name: &ServerName) -> Vec<Arc<Member>> {
-        let is_running = |member: &Arc<Member>| matches!(&*member.server.state().borrow(), State::Ready(_));
-        self.instances
-            .all()
-            .into_iter()
-            .filter(|member| member.name() == name && is_running(member))
-            .collect()
+        let all = self.instances.all().into_iter();
+        all.filter(|member| member.name() == name && member.server.is_ready()).collect()
     }
 }
 

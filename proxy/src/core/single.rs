@@ -50,7 +50,9 @@ pub async fn answer(core: &Core, asking: &Asking<'_>, member: &Arc<Member>) -> R
             gate::check(&member.server, &asking.text(&asking.object()?, "name")?)?;
             pass(core, asking, member).await
         }
-        Method::Other if facts(member).await?.era != asking.caller.era => Err(asking.not_found()),
+        method if method.stays_in_its_era() && facts(member).await?.era != asking.caller.era => {
+            Err(asking.not_found())
+        }
         Method::Listen => Err(asking.not_found()),
         _ => pass(core, asking, member).await,
     }
@@ -66,8 +68,8 @@ async fn pass(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answe
 /// A list: asked of the server if it runs, so that its cursors and unknown members pass; else as last seen.
 async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answer, RpcError> {
     let Some((list, key)) = members_of(asking.method) else { return Err(asking.not_found()) };
-    let is_ready = matches!(&*member.server.state().borrow(), State::Ready(_));
-    if let (false, true, Some(facts)) = (is_ready, member.is_settled(), member.server.facts()) {
+    if let (false, true, Some(facts)) = (member.server.is_ready(), member.is_settled(), member.server.facts())
+    {
         let lists = member.lists();
         let entries = lists.of(asking.method).iter().map(|item| item.raw.as_str());
         return Ok(asking.own_result(&format!("{{\"{list}\":{}}}", array(entries)), &facts.info));
@@ -181,8 +183,7 @@ pub fn unwatch_all(member: &Member, session: u64) {
 /// A modern server learns it from its next `subscriptions/listen`.
 fn tell_unwatched(member: &Member, uris: Vec<String>) {
     let is_legacy = member.server.facts().is_some_and(|facts| facts.era == Era::Legacy);
-    let is_ready = matches!(&*member.server.state().borrow(), State::Ready(_));
-    if !is_legacy || !is_ready {
+    if !is_legacy || !member.server.is_ready() {
         return;
     }
     let server = member.server.clone();

@@ -7,4 +7,5 @@ mod cells;
 mod failure;
 mod misbehaviour;
 mod scope;
+mod tasks;
 mod watching;

@@ -51,19 +51,29 @@ methods! {
     SetLevel = "logging/setLevel",
     /// Modern: a stream of changes.
     Listen = "subscriptions/listen",
+    /// How a task stands.
+    TasksGet = "tasks/get",
+    /// Legacy: what came of a task; waits for it.
+    TasksResult = "tasks/result",
+    /// Legacy: the tasks.
+    TasksList = "tasks/list",
+    /// Ends a task.
+    TasksCancel = "tasks/cancel",
+    /// Modern: what a task has asked for.
+    TasksUpdate = "tasks/update",
 }
 
 impl Method {
     /// Whether it may be asked a second time when it is not known if the first was carried out.
     #[must_use]
     pub fn is_repeatable(self) -> bool {
-        !matches!(self, Self::ToolsCall | Self::Other)
+        !matches!(self, Self::ToolsCall | Self::TasksCancel | Self::TasksUpdate | Self::Other)
     }
 
     /// Whether a server may ask its client something before it answers.
     #[must_use]
     pub fn may_ask_back(self) -> bool {
-        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
+        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead | Self::TasksResult)
     }
 
     /// Whether a modern result must say how long it may be kept.
@@ -83,7 +93,31 @@ impl Method {
     /// Whether modern revisions have removed it.
     #[must_use]
     pub fn is_legacy_only(self) -> bool {
-        matches!(self, Self::Initialize | Self::Ping | Self::Subscribe | Self::Unsubscribe | Self::SetLevel)
+        matches!(
+            self,
+            Self::Initialize
+                | Self::Ping
+                | Self::Subscribe
+                | Self::Unsubscribe
+                | Self::SetLevel
+                | Self::TasksResult
+                | Self::TasksList
+        )
+    }
+
+    /// Whether it is about tasks.
+    #[must_use]
+    pub fn is_of_tasks(self) -> bool {
+        matches!(
+            self,
+            Self::TasksGet | Self::TasksResult | Self::TasksList | Self::TasksCancel | Self::TasksUpdate
+        )
+    }
+
+    /// Whether a server of the other era would not understand it, or would take it for something else.
+    #[must_use]
+    pub fn stays_in_its_era(self) -> bool {
+        self == Self::Other || self.is_of_tasks()
     }
 
     /// Whether it begins or ends the watch of a resource.
@@ -95,7 +129,7 @@ impl Method {
     /// Whether only modern revisions have it.
     #[must_use]
     pub fn is_modern_only(self) -> bool {
-        matches!(self, Self::Discover | Self::Listen)
+        matches!(self, Self::Discover | Self::Listen | Self::TasksUpdate)
     }
 }
 

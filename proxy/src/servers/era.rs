@@ -17,6 +17,9 @@ use std::time::Duration;
 /// The error codes only a modern server answers `server/discover` with.
 const MODERN_ERRORS: [i64; 3] = [-32020, -32021, -32022];
 
+/// The extension that stands for the capability `tasks` since 2026-07-28.
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
 /// What a server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -32,6 +35,18 @@ pub struct Facts {
     pub info: String,
     /// How it is meant to be used.
     pub instructions: Option<String>,
+}
+
+impl Facts {
+    /// The extensions a modern server names, and how each is set, raw.
+    #[must_use]
+    pub fn extensions(&self) -> Vec<(String, &str)> {
+        let capabilities = Object::parse(&self.capabilities, Keys::Exact).ok();
+        let named =
+            capabilities.filter(|_| self.era == Era::Modern).and_then(|all| all.get_object("extensions"));
+        let members = named.iter().flat_map(|named| named.members());
+        members.map(|member| (member.key.clone().into_owned(), member.value)).collect()
+    }
 }
 
 /// What a server offers.
@@ -50,6 +65,8 @@ pub struct Offers {
     pub logging: bool,
     /// `completions`.
     pub completions: bool,
+    /// `tasks`, or the extension of that name.
+    pub tasks: bool,
 }
 
 /// How the first words ended.
@@ -219,6 +236,8 @@ fn offers(capabilities: &str) -> Offers {
         subscribe,
         logging: has("logging"),
         completions: has("completions"),
+        tasks: has("tasks")
+            || object.get_object("extensions").is_some_and(|extensions| extensions.get(TASKS).is_some()),
     }
 }
 

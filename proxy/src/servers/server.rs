@@ -220,6 +220,12 @@ impl Server {
         self.state.subscribe()
     }
 
+    /// Whether a process runs and may be asked.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Ready(_))
+    }
+
     /// What it said of itself last, even if it is not running now.
     #[must_use]
     pub fn facts(&self) -> Option<Arc<Facts>> {
