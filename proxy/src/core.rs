@@ -50,7 +50,7 @@ use crate::mcp::error::{CANCELLED, INVALID_REQUEST, RpcError};
 use crate::mcp::object::{Keys, Object};
 use crate::servers::server::State;
 use crate::servers::spawn::{InForce, Spawner};
-use asked::Asked;
+use asked::AskedClients;
 use asking::Asking;
 use bytes::Bytes;
 use catalogue::Catalogue;
@@ -79,7 +79,7 @@ pub struct Core {
     building: Mutex<()>,
     pub(crate) sessions: Sessions,
     /// What clients were asked.
-    pub(crate) asked: Arc<Asked>,
+    pub(crate) asked: Arc<AskedClients>,
     pub(crate) parked: Parked,
     pub(crate) instances: Instances,
     events: broadcast::Sender<ServerEvent>,
@@ -107,7 +107,7 @@ impl Core {
             catalogue: RwLock::default(),
             building: Mutex::default(),
             sessions: Sessions::default(),
-            asked: Asked::new(events.clone()),
+            asked: AskedClients::new(events.clone()),
             parked: Parked::default(),
             instances: Instances::default(),
             events,
@@ -277,6 +277,12 @@ impl Exchange for Core {
             let id = params.and_then(|params| Object::parse(params, Keys::Exact).ok()?.get("requestId"));
             if let (Some(session), Some(id)) = (caller.session, id) {
                 self.sessions.cancel(session, id);
+            }
+            return;
+        }
+        if method == "notifications/progress" {
+            if let (Some(session), Some(params)) = (caller.session, params) {
+                self.asked.progressed(session, params);
             }
             return;
         }

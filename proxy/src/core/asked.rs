@@ -6,7 +6,10 @@ use crate::core::asking::Asking;
 use crate::exchange::ServerEvent;
 use crate::limits::CLIENT_ANSWER_TIME_MAX;
 use crate::mcp::envelope::{Envelope, Outcome};
-use crate::mcp::request::message;
+use crate::mcp::object::{Keys, Object};
+use crate::mcp::request::{PROGRESS_TOKEN, message};
+use crate::mcp::within::in_member;
+use crate::servers::server_request::ProgressBack;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +18,17 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// All requests that wait for a client's answer.
 #[derive(Debug)]
-pub struct Asked {
-    waiting: Mutex<HashMap<(u64, u64), oneshot::Sender<ClientAnswer>>>,
+pub struct AskedClients {
+    waiting: Mutex<HashMap<(u64, u64), Awaited>>,
     ids: AtomicU64,
     events: broadcast::Sender<ServerEvent>,
+}
+
+/// One answer that is waited for, and where progress toward it goes.
+#[derive(Debug)]
+struct Awaited {
+    answer: oneshot::Sender<ClientAnswer>,
+    progress: Option<ProgressBack>,
 }
 
 /// What a client answered, raw.
@@ -33,7 +43,7 @@ pub enum ClientAnswer {
 /// The way to one legacy client.
 #[derive(Clone, Debug)]
 pub struct ToClient {
-    asked: Arc<Asked>,
+    asked: Arc<AskedClients>,
     session: u64,
     /// The stream of the request it is about; without one, or once that has ended, the session's own.
     stream: Option<mpsc::Sender<Bytes>>,
@@ -47,8 +57,8 @@ struct Waiting<'a> {
     answer: oneshot::Receiver<ClientAnswer>,
 }
 
-impl Asked {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(u64, u64), oneshot::Sender<ClientAnswer>>> {
+impl AskedClients {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(u64, u64), Awaited>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,7 +79,18 @@ impl Asked {
         let waiting = id.parse().ok().and_then(|id| self.lock().remove(&(session, id)));
         if let Some(waiting) = waiting {
             // Whoever waited may have gone in this very moment.
-            let _ = waiting.send(answer);
+            let _ = waiting.answer.send(answer);
+        }
+    }
+
+    /// Takes a session's word of how far an answer is. One of nothing we asked it is dropped.
+    pub fn progressed(&self, session: u64, params: &str) {
+        let Ok(params) = Object::parse(params, Keys::Exact) else { return };
+        let id = params.get(PROGRESS_TOKEN).and_then(|raw| raw.parse().ok());
+        let waiting = self.lock();
+        let awaited = id.and_then(|id| waiting.get(&(session, id)));
+        if let Some(progress) = awaited.and_then(|awaited| awaited.progress.as_ref()) {
+            progress.tell(&params);
         }
     }
 
@@ -88,16 +109,26 @@ impl ToClient {
 
     /// The way to the client of this session.
     #[must_use]
-    pub fn new(asked: &Arc<Asked>, session: u64, stream: Option<mpsc::Sender<Bytes>>) -> Self {
+    pub fn new(asked: &Arc<AskedClients>, session: u64, stream: Option<mpsc::Sender<Bytes>>) -> Self {
         Self { asked: asked.clone(), session, stream }
     }
 
-    /// Asks the client and waits for its answer. Nothing if it does not answer in time, or its session ends. The
-    /// client is told if nobody waits any more.
-    pub async fn ask(&self, method: &str, params: Option<&str>) -> Option<ClientAnswer> {
+    /// Asks the client and waits for its answer; `progress` is where it may say how far it is. Nothing if it does not
+    /// answer in time, or its session ends. The client is told if nobody waits any more.
+    pub async fn ask(
+        &self,
+        method: &str,
+        params: Option<&str>,
+        progress: Option<ProgressBack>,
+    ) -> Option<ClientAnswer> {
         let id = self.asked.ids.fetch_add(1, Ordering::Relaxed) + 1;
         let (sender, answer) = oneshot::channel();
-        self.asked.lock().insert((self.session, id), sender);
+        // Its token is our id: a server's own may be that of another server's.
+        let own_token = |meta: &str| in_member(meta, PROGRESS_TOKEN, |_| Some(id.to_string()));
+        let renamed =
+            params.filter(|_| progress.is_some()).and_then(|raw| in_member(raw, "_meta", own_token));
+        let params = renamed.as_deref().or(params);
+        self.asked.lock().insert((self.session, id), Awaited { answer: sender, progress });
         let mut waiting = Waiting { client: self, id, answer };
         let mut request = message(Some(id), method, params);
         request.pop();
@@ -144,9 +175,9 @@ mod tests {
 
     const ANSWER: &[u8] = br#"{"jsonrpc":"2.0","id":1,"result":{"x":1.0}}"#;
 
-    fn asked() -> (Arc<Asked>, broadcast::Receiver<ServerEvent>) {
+    fn asked() -> (Arc<AskedClients>, broadcast::Receiver<ServerEvent>) {
         let (sender, events) = broadcast::channel(8);
-        (Asked::new(sender), events)
+        (AskedClients::new(sender), events)
     }
 
     #[tokio::test]
@@ -154,7 +185,7 @@ mod tests {
         let (asked, _events) = asked();
         let (sender, mut stream) = mpsc::channel(1);
         let client = ToClient::new(&asked, 7, Some(sender));
-        let answer = tokio::spawn(async move { client.ask("roots/list", None).await });
+        let answer = tokio::spawn(async move { client.ask("roots/list", None, None).await });
         assert_eq!(stream.recv().await.unwrap(), r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#);
         asked.answered(8, ANSWER);
         asked.answered(7, br#"{"jsonrpc":"2.0","id":"1","result":{}}"#);
@@ -169,7 +200,7 @@ mod tests {
     async fn without_a_stream_of_a_request_the_session_is_told() {
         let (asked, mut events) = asked();
         let client = ToClient::new(&asked, 7, Some(mpsc::channel(1).0));
-        let answer = tokio::spawn(async move { client.ask("roots/list", None).await });
+        let answer = tokio::spawn(async move { client.ask("roots/list", None, None).await });
         let ServerEvent::ForSession { session: 7, message } = events.recv().await.unwrap() else { panic!() };
         assert_eq!(message, r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#);
         asked.end(7);
@@ -182,7 +213,7 @@ mod tests {
         let (asked, _events) = asked();
         let (sender, mut stream) = mpsc::channel(4);
         let client = ToClient::new(&asked, 7, Some(sender));
-        assert_eq!(client.ask("roots/list", None).await, None);
+        assert_eq!(client.ask("roots/list", None, None).await, None);
         stream.recv().await.unwrap();
         let cancelled = stream.recv().await.unwrap();
         assert_eq!(

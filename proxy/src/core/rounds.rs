@@ -103,7 +103,7 @@ impl ServerRequest {
 /// Puts a server's request to the client and gives the server its answer.
 pub async fn put_to(client: ToClient, request: ServerRequest) {
     let answer = tokio::select! {
-        answer = client.ask(&request.method, request.params.as_deref()) => answer,
+        answer = client.ask(&request.method, request.params.as_deref(), request.progress_back()) => answer,
         () = request.withdrawn() => return,
     };
     match answer {
@@ -130,7 +130,7 @@ async fn answer_all(
         }
     }
     let answers = required.requests.iter().map(async |(key, request)| {
-        let answer = client.ask(&request.method, request.params.as_deref()).await;
+        let answer = client.ask(&request.method, request.params.as_deref(), None).await;
         match answer {
             Some(ClientAnswer::Result(result)) => Ok((key.clone(), result)),
             // A modern server can be given results alone.

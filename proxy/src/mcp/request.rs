@@ -24,7 +24,8 @@ pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// `_meta`: the stream a modern notification belongs to.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 /// `_meta`: what progress notifications carry.
-const PROGRESS_TOKEN: &str = "progressToken";
+/// What progress is told under.
+pub const PROGRESS_TOKEN: &str = "progressToken";
 
 /// Who we are, raw: `clientInfo` toward servers, `serverInfo` of the aggregate.
 pub const IMPLEMENTATION: &str =

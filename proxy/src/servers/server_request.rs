@@ -2,6 +2,8 @@
 
 use crate::limits::SERVER_REQUESTS_MAX;
 use crate::mcp::error::{METHOD_NOT_FOUND, RpcError, error_response, result_response};
+use crate::mcp::object::Object;
+use crate::mcp::request::{PROGRESS_TOKEN, progress_token};
 use crate::servers::connection::Connection;
 use std::collections::HashMap;
 use std::fmt;
@@ -62,7 +64,30 @@ impl fmt::Debug for ServerRequest {
     }
 }
 
+/// Where a client's progress with a request goes: to the server that asked, under its own token.
+#[derive(Clone, Debug)]
+pub struct ProgressBack {
+    connection: Arc<Connection>,
+    token: String,
+}
+
+impl ProgressBack {
+    /// Tells the server what a client said of its progress.
+    pub fn tell(&self, params: &Object<'_>) {
+        let mut edit = params.edit();
+        edit.set(PROGRESS_TOKEN, self.token.as_str());
+        self.connection.notify("notifications/progress", Some(&edit.finish()));
+    }
+}
+
 impl ServerRequest {
+    /// Where progress goes, if the server wants to hear of it.
+    #[must_use]
+    pub fn progress_back(&self) -> Option<ProgressBack> {
+        let token = progress_token(self.params.as_deref()?)?;
+        Some(ProgressBack { connection: self.connection.clone(), token })
+    }
+
     /// Takes over the request that came in under this raw id; `call` is the one it belongs to, if that is known.
     ///
     /// # Errors

@@ -389,3 +389,59 @@ async fn notifications_nobody_here_knows_reach_the_one_client_they_can_be_meant_
         (&json!("notifications/elicitation/complete"), &json!(1))
     );
 }
+
+/// A legacy server that wants to hear how far its client is, and answers with all that it heard.
+fn asks_for_progress() -> Script {
+    script(|mut wire| async move {
+        while let Some(message) = wire.read().await {
+            match message["method"].as_str() {
+                Some("initialize") => {
+                    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
+                    wire.result(&message, &result).await;
+                }
+                Some("tools/call") => {
+                    let params = json!({"_meta": {"progressToken": "own", "z": 1}});
+                    let ask = json!({"jsonrpc": "2.0", "id": "q", "method": "roots/list", "params": params});
+                    wire.write(&ask).await;
+                    let mut heard = vec![];
+                    while heard.last().is_none_or(|heard: &Value| heard["id"] != "q") {
+                        heard.push(wire.read().await.unwrap());
+                    }
+                    let text = json!(heard).to_string();
+                    wire.result(&message, &json!({"content": [{"type": "text", "text": text}]})).await;
+                }
+                _ if message.get("id").is_some() => wire.error(&message, -32601, "no").await,
+                _ => {}
+            }
+        }
+        Exit::Status(0)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_of_a_client_reaches_the_server_that_asked_under_its_own_token() {
+    let bench = Bench::start(&[("a", asks_for_progress()), ("b", asks_for_progress())]).await;
+    let [one, two] =
+        [(1, "a"), (2, "b")].map(|(session, server)| Client::new(&bench, server, Legacy, session, ABLE));
+    let (mut first, mut second) = (one.call("x"), two.call("x"));
+    let (ask_one, ask_two) = (first.hear().await, second.hear().await);
+    let token = |ask: &Value| ask["params"]["_meta"]["progressToken"].clone();
+    assert_ne!(token(&ask_one), token(&ask_two), "the servers' own token is the same");
+    assert_eq!(ask_one["params"]["_meta"]["z"], 1);
+    let tell = async |client: &Client<'_>, token: Value, progress: u32| {
+        let params = json!({"progressToken": token, "progress": progress, "vendor": 1});
+        let body =
+            json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}).to_string();
+        bench.core.clone().notification(client.caller.clone(), body.into()).await;
+    };
+    tell(&one, token(&ask_one), 1).await;
+    // Of another client's answer nobody can say anything, nor of none.
+    tell(&one, token(&ask_two), 2).await;
+    tell(&one, json!("own"), 3).await;
+    one.answer(&ask_one, json!({"roots": []}));
+    two.answer(&ask_two, json!({"roots": []}));
+    let heard = text(&first.end().await);
+    let told = json!({"progressToken": "own", "progress": 1, "vendor": 1});
+    assert_eq!((heard.as_array().unwrap().len(), &heard[0]["params"]), (2, &told), "{heard}");
+    assert_eq!(text(&second.end().await).as_array().unwrap().len(), 1);
+}
