@@ -2,8 +2,11 @@
 
 use harness::configuration::Configuration;
 use harness::daemon::Daemon;
+use harness::http::Stream;
+use harness::mcp::{LEGACY, message};
 use harness::parts;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn beside_a_good_one(arguments: &str, more: &str) -> Daemon {
     Daemon::start(&Configuration::new().fixture_with("bad", arguments, more).fixture("good", ""))
@@ -107,6 +110,52 @@ fn a_call_whose_server_crashes_ends_with_an_error_that_says_the_outcome_is_unkno
         "the next call works"
     );
     good_one_works(&daemon);
+}
+
+/// What a legacy client hears during one call, its answer last. It answers nothing it is asked.
+fn heard_during_a_call(daemon: &Daemon) -> Vec<Value> {
+    let able = json!({"elicitation": {}, "roots": {}, "sampling": {}});
+    let session = daemon.endpoint().legacy_able(LEGACY, &able);
+    let body = message(9, "tools/call", &json!({"name": "bad__echo", "arguments": {"text": "mine"}}));
+    let request = session.bytes("POST", body.to_string().as_bytes());
+    let mut stream = Stream::open(&session.endpoint.address, &request).unwrap();
+    if stream.response.header("content-type") == Some("application/json") {
+        // Nothing was asked.
+        return vec![session.call("bad__echo", &json!({"text": "mine"})).json()];
+    }
+    let mut heard = Vec::new();
+    while let Some(message) = stream.next(Duration::from_secs(20)) {
+        heard.push(message);
+        if heard.last().is_some_and(|message| message["id"] == 9 && message.get("method").is_none()) {
+            break;
+        }
+    }
+    heard
+}
+
+#[test]
+fn a_server_that_asks_without_measure_or_sense_gets_no_further_than_its_bounds() {
+    for (arguments, questions_max) in [("--ask-much", 64), ("--ask-unbidden", 64), ("--ask-strangely", 3)] {
+        for scope in ["scope: session", "scope: shared"] {
+            let daemon = beside_a_good_one(&format!("--era legacy {arguments}"), scope);
+            let heard = heard_during_a_call(&daemon);
+            let answer = heard.last().unwrap_or_else(|| panic!("no answer: {}", daemon.story()));
+            assert_eq!(answer["result"]["content"][0]["text"], "mine", "{arguments}: {answer}");
+            let questions: Vec<&Value> =
+                heard.iter().filter(|message| message["method"] == "elicitation/create").collect();
+            println!("{arguments}, {scope}: {} questions reached the client", questions.len());
+            assert!(questions.len() <= questions_max, "{arguments}: {} questions", questions.len());
+            let foreign = |message: &&Value| {
+                !matches!(
+                    message["method"].as_str(),
+                    None | Some("elicitation/create" | "roots/list" | "notifications/cancelled")
+                )
+            };
+            assert_eq!(heard.iter().find(foreign), None, "what no client can be asked is passed on");
+            assert_eq!(daemon.server_status("bad")["restarts"], 0, "{:#}", daemon.server_status("bad"));
+            good_one_works(&daemon);
+        }
+    }
 }
 
 #[test]
