@@ -132,7 +132,7 @@ impl Core {
     /// [`Core::status`], and what each server uses of its limits.
     pub async fn measured_status(&self) -> Status {
         let mut status = self.status();
-        status::measure(&mut status, &self.catalogue()).await;
+        status::measure(&mut status, self).await;
         status
     }
 

@@ -1,7 +1,6 @@
 //! What `status` shows: the JSON of `GET /status` on the administration socket.
 
 use crate::core::Core;
-use crate::core::catalogue::Catalogue;
 use crate::core::member::Member;
 use crate::exchange::Era;
 use crate::servers::server::State;
@@ -121,8 +120,10 @@ impl From<Usage> for UsageStatus {
 }
 
 /// Asks what every running server uses. All at once: one that does not answer in time is left without.
-pub async fn measure(status: &mut Status, catalogue: &Catalogue) {
-    let usages = join_all(catalogue.members.iter().map(|member| async {
+pub async fn measure(status: &mut Status, core: &Core) {
+    let catalogue = core.catalogue();
+    let shown: Vec<Arc<Member>> = catalogue.members.iter().map(|member| shown_for(core, member)).collect();
+    let usages = join_all(shown.iter().map(|member| async {
         let state = member.server.state().borrow().clone();
         match state {
             State::Ready(ready) => ready.connection.usage().await,
@@ -130,7 +131,7 @@ pub async fn measure(status: &mut Status, catalogue: &Catalogue) {
         }
     }))
     .await;
-    for (member, usage) in catalogue.members.iter().zip(usages) {
+    for (member, usage) in shown.iter().zip(usages) {
         let server = status.servers.iter_mut().find(|server| server.id == member.name().as_str());
         if let (Some(server), Some(usage)) = (server, usage) {
             server.usage = Some(usage.into());
@@ -154,21 +155,25 @@ pub fn of(core: &Core, in_force: &InForce, machine: &Machine) -> Status {
     }
 }
 
-/// Of one that clients do not share the first process that runs stands for all.
 fn of_server(core: &Core, member: &Arc<Member>) -> ServerStatus {
-    let scope = member.server.view().scope;
-    if scope == Scope::Shared {
-        return of_instance(member);
+    let shown = of_instance(&shown_for(core, member));
+    if member.server.view().scope == Scope::Shared {
+        return shown;
     }
-    let (all, running) = (core.instances.all(), core.running_instances(member.name()));
+    let all = core.instances.all();
     let own = || all.iter().filter(|own| own.name() == member.name());
-    let shown = running.first().or_else(|| own().next()).unwrap_or(member);
     ServerStatus {
-        processes: Some(running.len()),
+        processes: Some(core.running_instances(member.name()).len()),
         calls: own().map(|own| own.server.calls()).sum(),
         restarts: own().map(|own| own.server.restarts()).sum(),
-        ..of_instance(shown)
+        ..shown
     }
+}
+
+/// Of a server that clients do not share the first process that runs stands for all.
+fn shown_for(core: &Core, member: &Arc<Member>) -> Arc<Member> {
+    let any = || core.instances.all().into_iter().find(|own| own.name() == member.name());
+    core.running_instances(member.name()).into_iter().next().or_else(any).unwrap_or_else(|| member.clone())
 }
 
 fn of_instance(member: &Member) -> ServerStatus {

@@ -56,6 +56,8 @@ async fn each_session_has_a_process_of_its_own_that_ends_with_it() {
     assert_eq!(process(&bench, &one).await, "1");
     let status = bench.core.status().servers.remove(0);
     assert_eq!((status.processes, status.state, status.calls), (Some(2), "ready", 3));
+    let measured = bench.core.measured_status().await.servers.remove(0);
+    assert_eq!((measured.pid, measured.usage.is_some()), (Some(42), true), "one stands for all");
     bench.core.session_ended(1);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(bench.core.status().servers[0].processes, Some(1));
