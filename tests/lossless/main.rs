@@ -8,15 +8,18 @@ mod order;
 
 use harness::configuration::Configuration;
 use harness::daemon::Daemon;
+use harness::http::{self, Stream};
 use harness::mcp::{Endpoint, MODERN, Session};
 use harness::{parts, programs};
-use order::{difference, member};
+use order::{Members, difference, member};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 const REVISIONS: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", MODERN];
+const LIMIT: Duration = Duration::from_secs(120);
 const ENVELOPE: [&str; 4] = [
     "_meta > io.modelcontextprotocol/protocolVersion",
     "_meta > io.modelcontextprotocol/clientCapabilities",
@@ -92,17 +95,24 @@ struct Cell<'a> {
 }
 
 impl Cell<'_> {
-    /// Asks, and gives each message of the answer as it came.
-    fn ask(&self, exchange: &str) -> Vec<String> {
-        let method = text(exchange, "/method");
-        let params = member(exchange, "params").unwrap();
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"{method}","params":{params}}}"#);
+    /// The bytes of a request with these raw parameters.
+    fn request(&self, method: &str, params: &str) -> Vec<u8> {
         let headers = match &self.session {
             Some(session) => session.headers(),
-            None => Endpoint::modern_parts(&method, &serde_json::from_str(params).unwrap()).0,
+            None => Endpoint::modern_parts(method, &serde_json::from_str(params).unwrap()).0,
         };
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let response = self.endpoint.post(&headers, body.as_bytes());
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"{method}","params":{params}}}"#);
+        self.endpoint.request("POST", &borrowed(&headers), body.as_bytes())
+    }
+
+    /// Asks, and gives each message of the answer as it came.
+    fn ask(&self, exchange: &str) -> Vec<String> {
+        self.ask_with(&text(exchange, "/method"), member(exchange, "params").unwrap())
+    }
+
+    fn ask_with(&self, method: &str, params: &str) -> Vec<String> {
+        let request = self.request(method, params);
+        let response = http::raw(&self.endpoint.address, &request).expect("an answer over HTTP");
         match response.header("content-type") {
             Some("text/event-stream") => {
                 let data = response.body.lines().filter_map(|line| line.strip_prefix("data:"));
@@ -144,11 +154,8 @@ impl Cell<'_> {
         }
         self.answer(asked, answered, response);
         let method = text(asked, "/method");
-        let emitted =
-            messages.iter().map(|raw| (self.client, raw)).chain(heard.iter().map(|raw| (self.server, raw)));
-        let emitted =
-            emitted.map(|(revision, raw)| Emitted { revision, method: method.clone(), raw: raw.clone() });
-        self.run.emitted.extend(emitted);
+        messages.iter().for_each(|raw| self.emit(self.client, &method, raw));
+        heard.iter().for_each(|raw| self.emit(self.server, &method, raw));
     }
 
     /// Whether the server heard what the client asked.
@@ -189,6 +196,75 @@ impl Cell<'_> {
         }
     }
 
+    /// One exchange in which the server asks this client first: what it asks, and what the client answers.
+    fn asks(&mut self, asked: &str, answered: &str) {
+        let _ = self.heard();
+        let answer = member(asked, "answer").unwrap();
+        let (question, response) = if is_modern(self.client) {
+            self.in_rounds(asked, answer)
+        } else {
+            self.on_stream(asked, answer)
+        };
+        let heard = self.heard();
+        self.run.exchanges += 1;
+        self.question(asked, &heard);
+        let sent = member(member(answered, "ask").unwrap(), "params").unwrap();
+        self.lost("what the server asks", asked, difference(sent, &question, &[]));
+        let last = heard.last().map_or("{}", String::as_str);
+        let arrived = if is_modern(self.server) {
+            let answers = member(member(last, "params").unwrap(), "inputResponses").unwrap_or("{}");
+            let Members(answers) = serde_json::from_str(answers).unwrap();
+            answers.first().map(|(_, raw)| raw.get())
+        } else {
+            member(last, "result")
+        };
+        self.lost("what the client answers", asked, difference(answer, arrived.unwrap_or("null"), &[]));
+        self.answer(asked, answered, &response);
+        let kind = if is_modern(self.server) { "tools/call" } else { "sampling/createMessage" };
+        self.emit(self.server, kind, last);
+        self.emit(self.client, "tools/call", &response);
+    }
+
+    /// A legacy client's way: it is asked on the stream of its call. Gives what was asked, and the call's answer.
+    fn on_stream(&mut self, asked: &str, answer: &str) -> (String, String) {
+        let request = self.request("tools/call", member(asked, "params").unwrap());
+        let mut stream = Stream::open(&self.endpoint.address, &request).unwrap();
+        let mut question = "null".to_owned();
+        while let Some((_, data)) = stream.next_event(LIMIT) {
+            if data.is_empty() {
+                continue;
+            }
+            let (Some(_), Some(id)) = (member(&data, "method"), member(&data, "id")) else {
+                return (question, data);
+            };
+            question = member(&data, "params").unwrap_or("null").to_owned();
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{answer}}}"#);
+            let headers = self.session.as_ref().unwrap().headers();
+            assert_eq!(self.endpoint.post(&borrowed(&headers), body.as_bytes()).status, 202);
+            self.emit(self.client, "", &data);
+        }
+        panic!("the stream ended without an answer: {:?}", stream.response)
+    }
+
+    /// A modern client's way: it makes the call again with its answer. Gives what was asked, and the last answer.
+    fn in_rounds(&mut self, asked: &str, answer: &str) -> (String, String) {
+        let messages = self.ask(asked);
+        let result = member(&messages[0], "result").unwrap_or_else(|| panic!("{messages:?}"));
+        let Members(requests) = serde_json::from_str(member(result, "inputRequests").unwrap()).unwrap();
+        let (key, request) = &requests[0];
+        let (key, state) = (json!(key), member(result, "requestState").unwrap());
+        let params = member(asked, "params").unwrap().strip_suffix('}').unwrap();
+        let params = format!(r#"{params},"inputResponses":{{{key}:{answer}}},"requestState":{state}}}"#);
+        let question = member(request.get(), "params").unwrap().to_owned();
+        self.emit(self.client, "tools/call", &messages[0]);
+        let again = self.ask_with("tools/call", &params);
+        (question, again.last().unwrap().clone())
+    }
+
+    fn emit(&mut self, revision: &'static str, method: &str, raw: &str) {
+        self.run.emitted.push(Emitted { revision, method: method.to_owned(), raw: raw.to_owned() });
+    }
+
     /// What only one family of the protocol has is refused by name in the other, never half understood.
     fn refused(&mut self, asked: &str) {
         let messages = self.ask(asked);
@@ -220,11 +296,13 @@ impl Cell<'_> {
             none(member(raw, "serverInfo").or(meta))
         };
         self.lost("serverInfo", asked, difference(&info(sent), &info(result), &[]));
-        let method = text(asked, "/method");
-        let emitted = Emitted { revision: self.client, method, raw: messages[0].clone() };
-        self.run.emitted.push(emitted);
+        self.emit(self.client, &text(asked, "/method"), &messages[0]);
         self.run.exchanges += 1;
     }
+}
+
+fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    headers.iter().map(|(key, value)| (*key, value.as_str())).collect()
 }
 
 fn recorded_notifications(exchange: &str) -> Vec<String> {
@@ -253,7 +331,7 @@ fn run() -> &'static Run {
 
 fn converse(daemon: &Daemon, client: &'static str, server: &'static str, run: &mut Run) {
     let endpoint = daemon.endpoint().server(&server_id(server));
-    let session = (!is_modern(client)).then(|| endpoint.legacy_version(client));
+    let session = (!is_modern(client)).then(|| endpoint.legacy_able(client, &json!({"sampling": {}})));
     let mut cell = Cell { client, server, endpoint, session, run };
     let answers: HashMap<_, _> =
         recorded(server).into_iter().map(|exchange| (key(&exchange), exchange)).collect();
@@ -263,6 +341,7 @@ fn converse(daemon: &Daemon, client: &'static str, server: &'static str, run: &m
         let is_core = has_envelope.iter().any(|prefix| text(&asked, "/method").starts_with(prefix));
         match answers.get(&key(&asked)) {
             _ if is_hello(&asked) => cell.hello(&asked, hello),
+            Some(answered) if member(&asked, "ask").is_some() => cell.asks(&asked, answered),
             Some(answered) if is_core || is_modern(client) == is_modern(server) => {
                 cell.exchange(&asked, answered)
             }
@@ -287,8 +366,7 @@ fn invalid(messages: &[Emitted]) -> Vec<String> {
         .collect();
     let mut command = Command::new(parts::node_22());
     command.arg(programs::checkout().join("tests/lossless/schemas.mjs")).arg(parts::part("npm/node_modules"));
-    let limit = std::time::Duration::from_secs(120);
-    let outcome = harness::run::run_with_input(&mut command, &lines.join("\n"), limit);
+    let outcome = harness::run::run_with_input(&mut command, &lines.join("\n"), LIMIT);
     assert_eq!(outcome.code, 0, "{outcome:?}");
     let checked = outcome.stdout.lines().last().unwrap_or_default();
     assert_eq!(checked, format!("{} checked", messages.len()), "{outcome:?}");

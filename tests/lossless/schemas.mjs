@@ -72,8 +72,9 @@ function judge({ revision, method, message }) {
   }
   const result = named(revision, method)?.replace(/Request$/, "Result");
   if (message.result.task) return fault(revision, "CreateTaskResult", message.result);
+  if (message.result.resultType === "input_required") return fault(revision, "InputRequiredResult", message.result);
   // An extension's kind of result is no business of the core schema but for what every result has.
-  const isCore = [undefined, "complete", "input_required"].includes(message.result.resultType);
+  const isCore = [undefined, "complete"].includes(message.result.resultType);
   return fault(revision, isCore ? result : "Result", message.result);
 }
 
