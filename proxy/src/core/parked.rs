@@ -14,7 +14,7 @@ use crate::limits::{
 use crate::mcp::digest;
 use crate::mcp::error::{INTERNAL_ERROR, OVERLOADED, RpcError};
 use crate::mcp::input;
-use crate::mcp::object::{Keys, Object};
+use crate::mcp::object::{Keys, Object, may_hold};
 use crate::mcp::request::{progress_token, with_progress_token};
 use crate::servers::server::{Answered, Server};
 use crate::servers::server_request::ServerRequest;
@@ -107,7 +107,9 @@ impl<'a> Request<'a> {
 
     /// What the client brings back, if it does: what was kept for it, and the parameters.
     fn brought_back(&self) -> Result<Option<(Kept, Object<'a>)>, RpcError> {
-        let Some(params) = self.params else { return Ok(None) };
+        let Some(params) = self.params.filter(|params| may_hold(params, input::STATE)) else {
+            return Ok(None);
+        };
         let object = Object::parse(params, Keys::Folded)
             .map_err(|error| RpcError::invalid_params(format!("params: {error}")))?;
         let is_state = |key: &str| key.eq_ignore_ascii_case(input::STATE);

@@ -2,7 +2,7 @@
 //! client brings back.
 
 use super::error::RpcError;
-use super::object::{Keys, Object, ObjectError, quote};
+use super::object::{Keys, Object, ObjectError, may_hold, quote};
 
 /// `params`: what a client answers.
 pub const RESPONSES: &str = "inputResponses";
@@ -10,6 +10,7 @@ pub const RESPONSES: &str = "inputResponses";
 pub const STATE: &str = "requestState";
 /// Results: what the server asks.
 const REQUESTS: &str = "inputRequests";
+const REQUIRED: &str = "input_required";
 
 /// What a modern server requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,12 @@ pub struct InputRequest {
 /// What a raw result requires, if it is no answer yet.
 #[must_use]
 pub fn of_result(result: &str) -> Option<InputRequired> {
+    // Answers can be long, and hardly any asks for more.
+    if !may_hold(result, REQUIRED) {
+        return None;
+    }
     let object = Object::parse(result, Keys::Exact).ok()?;
-    if object.get_text("resultType").as_deref() != Some("input_required") {
+    if object.get_text("resultType").as_deref() != Some(REQUIRED) {
         return None;
     }
     let requests = object.get_object(REQUESTS);

@@ -111,6 +111,19 @@ pub fn quote(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
+/// Whether raw JSON may hold this text, of ASCII with a `q`, in any case or with escapes: quick, and never wrongly no.
+#[must_use]
+pub fn may_hold(raw: &str, text: &str) -> bool {
+    let (raw, text) = (raw.as_bytes(), text.as_bytes());
+    let Some(offset) = memchr::memchr2(b'q', b'Q', text) else { return true };
+    let is_there = |at: usize| {
+        let start = at.checked_sub(offset);
+        let found = start.and_then(|start| raw.get(start..start + text.len()));
+        found.is_some_and(|found| found.eq_ignore_ascii_case(text))
+    };
+    memchr::memchr2_iter(b'q', b'Q', raw).any(is_there) || memchr::memchr(b'\\', raw).is_some()
+}
+
 /// The elements of a raw JSON array, raw.
 #[must_use]
 pub fn elements(raw: &str) -> Option<Vec<&str>> {
@@ -257,5 +270,20 @@ mod tests {
     fn a_cut_never_splits_a_character() {
         assert_eq!(cut("aé", 2), "a");
         assert_eq!(cut("aé", 3), "aé");
+    }
+
+    #[test]
+    fn what_may_be_there_is_never_missed() {
+        for raw in [
+            r#"{"requestState":1}"#,
+            r#"{"RequestSTATE":1}"#,
+            r#"{"request\u0053tate":1}"#,
+            r#""qrequeststate""#,
+        ] {
+            assert!(may_hold(raw, "requestState"), "{raw}");
+        }
+        for raw in ["", "{}", r#"{"request":"State"}"#, r#"{"q":"questState"}"#, "qqq", "requestStat"] {
+            assert!(!may_hold(raw, "requestState"), "{raw}");
+        }
     }
 }
