@@ -7,9 +7,7 @@ JOB: as python_client.py reads it.
 
 import asyncio
 import contextlib
-import json
 import sys
-import traceback
 
 import anyio
 from mcp import ClientSession, StdioServerParameters
@@ -19,15 +17,10 @@ from mcp.types import (
     CancelledNotification,
     CancelledNotificationParams,
     ClientNotification,
-    CreateMessageResult,
-    ElicitResult,
     ResourceUpdatedNotification,
     ServerNotification,
-    TextContent,
 )
-
-SECONDS_MAX = 60
-PATIENCE = 0.5
+from python_shared import PATIENCE, abilities, do, text_of
 
 
 @contextlib.asynccontextmanager
@@ -41,23 +34,6 @@ async def transport(job, cell):
         headers = {"Authorization": f"Bearer {job['token']}"} if job["token"] else {}
         async with streamablehttp_client(job["url"] + cell["path"], headers=headers) as streams:
             yield streams[:2]
-
-
-async def elicited(_context, _params):
-    """What the user of this client says."""
-    content = {"name": "Ada", "username": "Ada", "email": "ada@example.com"}
-    return ElicitResult(action="accept", content=content)
-
-
-async def sampled(_context, _params):
-    """What the model of this client says."""
-    return CreateMessageResult(
-        role="assistant", content=TextContent(type="text", text="said by the model"), model="none"
-    )
-
-
-def text_of(result):
-    return "\n".join(getattr(block, "text", "") for block in result.content)
 
 
 async def ask(session, act, _updates):
@@ -97,7 +73,7 @@ async def cancel(session, act, _updates):
 ACTS = {"elicit": ask, "sample": ask, "progress": progress, "subscribe": subscribe, "cancel": cancel}
 
 
-async def visit(job, cell):
+async def visit(job, cell, _mode):
     """One conversation: negotiate, list, call, and whatever acts the cell names."""
     updates = asyncio.Queue()
 
@@ -105,9 +81,8 @@ async def visit(job, cell):
         if isinstance(message, ServerNotification) and isinstance(message.root, ResourceUpdatedNotification):
             updates.put_nowait(str(message.root.params.uri))
 
-    able = {"elicitation_callback": elicited, "sampling_callback": sampled} if cell.get("acts") else {}
     async with transport(job, cell) as (reader, writer):
-        async with ClientSession(reader, writer, message_handler=heard, **able) as session:
+        async with ClientSession(reader, writer, message_handler=heard, **abilities(cell)) as session:
             hello = await session.initialize()
             listed = await session.list_tools()
             result = await session.call_tool(cell["tool"], cell["arguments"])
@@ -123,16 +98,4 @@ async def visit(job, cell):
             }
 
 
-async def main(job_file):
-    with open(job_file, encoding="utf-8") as file:
-        job = json.load(file)
-    for cell in job["cells"]:
-        seen = {"server": cell["server"], "mode": "legacy"}
-        try:
-            seen |= await asyncio.wait_for(visit(job, cell), SECONDS_MAX)
-        except BaseException as error:  # pylint: disable=broad-except
-            seen["error"] = "".join(traceback.format_exception(error))[-2000:]
-        print(json.dumps(seen), flush=True)
-
-
-asyncio.run(main(sys.argv[1]))
+asyncio.run(do(sys.argv[1], ["legacy"], visit))

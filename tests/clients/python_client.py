@@ -7,18 +7,14 @@ An act is {"act", "tool", "arguments"} and, where something is watched, "uri".
 """
 
 import asyncio
-import json
 import sys
-import traceback
 
 import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CreateMessageResult, ElicitResult, ResourceUpdatedNotification, TextContent
-
-SECONDS_MAX = 60
-PATIENCE = 0.5
+from mcp.types import ResourceUpdatedNotification
+from python_shared import PATIENCE, SECONDS_MAX, abilities, do, text_of
 
 
 def transport(job, cell):
@@ -29,23 +25,6 @@ def transport(job, cell):
     headers = {"Authorization": f"Bearer {job['token']}"} if job["token"] else {}
     http_client = httpx2.AsyncClient(headers=headers, timeout=SECONDS_MAX)
     return streamable_http_client(job["url"] + cell["path"], http_client=http_client)
-
-
-async def elicited(_context, _params):
-    """What the user of this client says."""
-    content = {"name": "Ada", "username": "Ada", "email": "ada@example.com"}
-    return ElicitResult(action="accept", content=content)
-
-
-async def sampled(_context, _params):
-    """What the model of this client says."""
-    return CreateMessageResult(
-        role="assistant", content=TextContent(type="text", text="said by the model"), model="none"
-    )
-
-
-def text_of(result):
-    return "\n".join(getattr(block, "text", "") for block in result.content)
 
 
 async def call(client, act):
@@ -101,8 +80,7 @@ async def visit(job, cell, mode):
         if isinstance(message, ResourceUpdatedNotification):
             updates.put_nowait(str(message.params.uri))
 
-    able = {"elicitation_callback": elicited, "sampling_callback": sampled} if cell.get("acts") else {}
-    async with Client(transport(job, cell), mode=mode, message_handler=heard, **able) as client:
+    async with Client(transport(job, cell), mode=mode, message_handler=heard, **abilities(cell)) as client:
         listed = await client.list_tools()
         result = await client.call_tool(cell["tool"], cell["arguments"])
         acts = {}
@@ -117,17 +95,4 @@ async def visit(job, cell, mode):
         }
 
 
-async def main(job_file, modes):
-    with open(job_file, encoding="utf-8") as file:
-        job = json.load(file)
-    for mode in modes:
-        for cell in job["cells"]:
-            seen = {"server": cell["server"], "mode": mode}
-            try:
-                seen |= await asyncio.wait_for(visit(job, cell, mode), SECONDS_MAX)
-            except BaseException as error:  # pylint: disable=broad-except
-                seen["error"] = "".join(traceback.format_exception(error))[-2000:]
-            print(json.dumps(seen), flush=True)
-
-
-asyncio.run(main(sys.argv[1], sys.argv[2:]))
+asyncio.run(do(sys.argv[1], sys.argv[2:], visit))

@@ -79,7 +79,7 @@ impl Place {
         if self.aggregated { format!("/mcp:{}", self.server) } else { self.server.to_owned() }
     }
 
-    /// What this client can do here: tasks of 2025-11-25 are known to the first line of the TypeScript SDK alone.
+    /// What this client can do here: tasks of 2025-11-25 are asked for by the first line of the TypeScript SDK alone.
     fn acts_of(&self, client: &Client) -> impl Iterator<Item = &Act> {
         let has_tasks = matches!(client.start, Start::TypeScript("1"));
         self.acts.iter().filter(move |act| act.name != "task" || has_tasks)
@@ -174,9 +174,12 @@ fn servers_ask_and_tell_every_real_client_and_learn_when_it_gives_up() {
     let daemon = daemon();
     let places = places();
     let names: String = places.iter().map(|place| format!("{:<16}", place.name())).collect();
-    println!("{:<32}{names}", "");
+    println!("{:<32}{names}", "acts that succeed");
     let mut broken = Vec::new();
-    // The Inspector's command line does one thing at a time, and answers nothing.
+    println!("not here: the Inspector, whose command line does one thing at a time and answers nothing");
+    println!(
+        "task: the TypeScript SDK 1.32 alone, as the others have no tasks of 2025-11-25 or no stable face for them"
+    );
     for client in CLIENTS.iter().filter(|client| !matches!(client.start, Start::Inspector(_))) {
         visit(client, &daemon, &places, &mut broken);
     }

@@ -53,10 +53,10 @@ pub const CLIENTS: [Client; 13] = [
 ];
 
 /// Lets a client visit these cells; one object per cell.
-pub fn visit(client: &Client, daemon: &Daemon, cells: &[&Cell]) -> Vec<Value> {
+pub fn visit(client: &Client, daemon: &Daemon, cells: &[Cell]) -> Vec<Value> {
     match client.start {
         Start::Inspector(era) => cells.iter().map(|cell| inspect(daemon, cell, era)).collect(),
-        _ => script(client, daemon, &cells.iter().map(|cell| cell.job()).collect::<Vec<_>>()),
+        _ => script(client, daemon, &cells.iter().map(Cell::job).collect::<Vec<_>>()),
     }
 }
 
@@ -90,7 +90,12 @@ pub fn script(client: &Client, daemon: &Daemon, cells: &[Value]) -> Vec<Value> {
         }
         Start::Inspector(_) => unreachable!("it visits one cell at a time"),
     };
-    let outcome = run_with_input(command.env("HOME", daemon.scratch.join("home")), "", CLIENT_LIMIT);
+    let outcome = run_with_input(
+        // No `__pycache__` beside the scripts.
+        command.env("HOME", daemon.scratch.join("home")).env("PYTHONDONTWRITEBYTECODE", "1"),
+        "",
+        CLIENT_LIMIT,
+    );
     let lines: Vec<Value> =
         outcome.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(!lines.is_empty(), "the client said nothing: {outcome:?}");
