@@ -72,7 +72,7 @@ pub fn all(scratch: &Scratch) -> Vec<Cell> {
             "context7",
             "resolve-library-id",
             json!({"query": "routing", "libraryName": "axum"}),
-            "nothing like this",
+            "fetch failed",
             2,
         ),
         cell("mongodb", "list-databases", json!({"connectionId": "none"}), "", 27),
