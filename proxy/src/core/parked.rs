@@ -12,10 +12,11 @@ use crate::limits::{
     REQUESTS_TOGETHER_WAIT,
 };
 use crate::mcp::digest;
-use crate::mcp::error::{INTERNAL_ERROR, OVERLOADED, RpcError};
+use crate::mcp::error::{INTERNAL_ERROR, MISSING_CAPABILITY, OVERLOADED, RpcError};
 use crate::mcp::input;
 use crate::mcp::object::{Keys, Object, may_hold};
 use crate::mcp::request::{progress_token, with_progress_token};
+use crate::servers::pending::ReplyKind;
 use crate::servers::server::{Answered, Server};
 use crate::servers::server_request::ServerRequest;
 use std::borrow::Cow;
@@ -24,6 +25,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
+
+const ELICIT: &str = "elicitation/create";
 
 /// All calls that wait for their clients.
 #[derive(Debug)]
@@ -156,7 +159,7 @@ impl<'a> Request<'a> {
                         let _ = self.asking.stream.try_send(message);
                     }
                 }
-                Turn::Answer(answer) => return answer.map(Heard::Answer),
+                Turn::Answer(answer) => return self.answered(answer?),
                 Turn::Request(request) => {
                     let mut all = vec![request];
                     // What is asked in one breath is answered in one round.
@@ -170,6 +173,25 @@ impl<'a> Request<'a> {
                 }
             }
         }
+    }
+
+    /// The answer; or, if it only sends the user to a page, what asks for that. The client comes back by making the
+    /// call again, which is what the server wants: so nothing is kept.
+    fn answered(&self, answered: Answered) -> Result<Heard, RpcError> {
+        let is_error = answered.facts.era == Era::Legacy && answered.reply.kind() == ReplyKind::Error;
+        let Some(pages) = Some(answered.reply.body()).filter(|_| is_error).and_then(input::of_url_error)
+        else {
+            return Ok(Heard::Answer(answered));
+        };
+        let capabilities = &self.asking.caller.capabilities;
+        let why = pages.iter().find_map(|page| rounds::why_not(ELICIT, Some(page), capabilities));
+        if let Some(why) = why {
+            let message = format!("server \"{}\" sends the user to a page: {why}", self.server.name);
+            let error = RpcError::new(MISSING_CAPABILITY, message);
+            return Err(error.with_data(r#"{"requiredCapabilities":{"elicitation":{"url":{}}}}"#));
+        }
+        let asks = (1..).zip(&pages).map(|(key, page)| (key, ELICIT, Some(*page)));
+        Ok(Heard::InputRequired(input::ask(asks, None)))
     }
 
     /// The request, if this client can be asked; else its server is told.
@@ -195,7 +217,7 @@ impl<'a> Request<'a> {
         let state = parked.seal.seal(Kept::Parked(number), bound, parked.now() + PARKED_TIME_MAX);
         let state = state.ok_or_else(no_seal)?;
         let asks = asks.iter().map(|(key, method, params)| (*key, method.as_str(), params.as_deref()));
-        Ok(Heard::InputRequired(input::ask(asks, &state)))
+        Ok(Heard::InputRequired(input::ask(asks, Some(&state))))
     }
 
     /// A modern server's own state leaves only sealed.

@@ -17,6 +17,11 @@ pub const INTERNAL_ERROR: i64 = -32603;
 /// Legacy: no such resource. Modern: [`INVALID_PARAMS`].
 pub const LEGACY_RESOURCE_NOT_FOUND: i64 = -32002;
 
+/// Legacy: the user must visit a page first. A modern server asks for input instead.
+pub const LEGACY_URL_REQUIRED: i64 = -32042;
+/// Modern: the client does not declare what the request needs.
+pub const MISSING_CAPABILITY: i64 = -32021;
+
 // Our own codes lie outside -32768..=-32000, which JSON-RPC and MCP keep for themselves.
 
 /// The client cancelled the request. A front need not send it.

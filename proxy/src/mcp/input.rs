@@ -1,8 +1,8 @@
 //! Multi round-trip requests of the modern revisions: what a server requires before it can answer, and what a
 //! client brings back.
 
-use super::error::RpcError;
-use super::object::{Keys, Object, ObjectError, may_hold, quote};
+use super::error::{LEGACY_URL_REQUIRED, RpcError};
+use super::object::{Keys, Object, ObjectError, elements, may_hold, quote};
 
 /// `params`: what a client answers.
 pub const RESPONSES: &str = "inputResponses";
@@ -78,20 +78,36 @@ pub fn next_round(
     Ok(edit.finish().into_owned())
 }
 
-/// The result that asks a modern client these things; `state` is sealed already.
+/// The pages a legacy server's raw error sends the user to, as parameters of `elicitation/create`; nothing if it is
+/// another error.
 #[must_use]
-pub fn ask<'a>(requests: impl Iterator<Item = (u64, &'a str, Option<&'a str>)>, state: &str) -> String {
+pub fn of_url_error(error: &str) -> Option<Vec<&str>> {
+    let error = Object::parse(error, Keys::Exact).ok()?;
+    error.get("code").filter(|code| code.parse() == Ok(LEGACY_URL_REQUIRED))?;
+    let pages = elements(error.get_object("data")?.get("elicitations")?)?;
+    let is_page = |page: &&str| {
+        let page = Object::parse(page, Keys::Exact);
+        page.is_ok_and(|page| {
+            page.get_text("mode").as_deref() == Some("url") && page.get_text("url").is_some()
+        })
+    };
+    (!pages.is_empty() && pages.iter().all(is_page)).then_some(pages)
+}
+
+/// The result that asks a modern client these things; `state`, if it must bring one back, is sealed already.
+#[must_use]
+pub fn ask<'a>(
+    requests: impl Iterator<Item = (u64, &'a str, Option<&'a str>)>,
+    state: Option<&str>,
+) -> String {
     let requests: Vec<String> = requests
         .map(|(key, method, params)| {
             let params = params.map(|params| format!(",\"params\":{params}")).unwrap_or_default();
             format!("\"{key}\":{{\"method\":{}{params}}}", quote(method))
         })
         .collect();
-    format!(
-        "{{\"resultType\":\"input_required\",\"{REQUESTS}\":{{{}}},\"{STATE}\":{}}}",
-        requests.join(","),
-        quote(state)
-    )
+    let state = state.map(|state| format!(",\"{STATE}\":{}", quote(state))).unwrap_or_default();
+    format!("{{\"resultType\":\"{REQUIRED}\",\"{REQUESTS}\":{{{}}}{state}}}", requests.join(","))
 }
 
 /// The same result with another state.
@@ -184,10 +200,23 @@ mod tests {
 
     #[test]
     fn asks_a_client_under_our_own_keys() {
-        let asked = ask([(1, "roots/list", None), (2, "x", Some("{\"a\":1.0}"))].into_iter(), "sealed");
+        let asked = ask([(1, "roots/list", None), (2, "x", Some("{\"a\":1.0}"))].into_iter(), Some("sealed"));
         assert_eq!(
             asked,
             r#"{"resultType":"input_required","inputRequests":{"1":{"method":"roots/list"},"2":{"method":"x","params":{"a":1.0}}},"requestState":"sealed"}"#
         );
+    }
+
+    #[test]
+    fn pages_are_taken_only_from_the_error_that_sends_there() {
+        let page = r#"{"mode":"url","url":"https://a.test","message":"m","elicitationId":"1"}"#;
+        let error = |code: i64, pages: &str| {
+            format!(r#"{{"code":{code},"message":"m","data":{{"elicitations":[{pages}],"x":1.0}}}}"#)
+        };
+        assert_eq!(of_url_error(&error(-32042, page)), Some(vec![page]));
+        for (code, pages) in [(-32043, page), (-32042, ""), (-32042, r#"{"mode":"form"}"#), (-32042, "7")] {
+            assert_eq!(of_url_error(&error(code, pages)), None, "{code} {pages}");
+        }
+        assert_eq!(of_url_error(r#"{"code":-32042,"message":"m"}"#), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What a server of one era answered, as a client of the other era understands it. Pure functions;
 //! within one era nothing is touched.
 
-use super::error::{INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, NOT_BRIDGED, RpcError};
+use super::error::{INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, LEGACY_URL_REQUIRED, NOT_BRIDGED, RpcError};
 use super::method::Method;
 use super::object::{Keys, Object, ObjectError, cut, elements};
 use super::request::SERVER_INFO;
@@ -123,17 +123,19 @@ fn what_is_required(object: &Object<'_>) -> String {
 /// A server's error for a client.
 #[must_use]
 pub fn error(error: &str, server: Era, client: Era) -> Cow<'_, str> {
-    if (server, client) != (Era::Legacy, Era::Modern) || code(error) != Some(LEGACY_RESOURCE_NOT_FOUND) {
+    if (server, client) != (Era::Legacy, Era::Modern) {
         return Cow::Borrowed(error);
     }
-    match Object::parse(error, Keys::Exact) {
-        Ok(object) => {
-            let mut edit = object.edit();
-            edit.set("code", INVALID_PARAMS.to_string());
-            edit.finish()
-        }
-        Err(_) => Cow::Borrowed(error),
-    }
+    let Ok(object) = Object::parse(error, Keys::Exact) else { return Cow::Borrowed(error) };
+    let code = match object.get("code").and_then(|raw| raw.parse().ok()) {
+        Some(LEGACY_RESOURCE_NOT_FOUND) => INVALID_PARAMS,
+        // Where input may be asked for it has become a request for it; no modern server may send this code.
+        Some(LEGACY_URL_REQUIRED) => NOT_BRIDGED,
+        _ => return Cow::Borrowed(error),
+    };
+    let mut edit = object.edit();
+    edit.set("code", code.to_string());
+    edit.finish()
 }
 
 /// The code of a raw error object.
@@ -216,7 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn only_resource_not_found_changes_its_code_and_only_toward_modern_clients() {
+    fn codes_that_no_modern_server_has_change_and_only_toward_modern_clients() {
+        let page = r#"{"code":-32042,"message":"m","data":{"x":1.0}}"#;
+        assert_eq!(
+            error(page, Era::Legacy, Era::Modern),
+            r#"{"code":-31006,"message":"m","data":{"x":1.0}}"#
+        );
+        assert_eq!(error(page, Era::Legacy, Era::Legacy), page);
         let missing = r#"{"code":-32002,"message":"m","data":{"uri":"u"}}"#;
         assert_eq!(
             error(missing, Era::Legacy, Era::Modern),

@@ -4,7 +4,7 @@ use crate::core::scripted::{Bench, Fixture, Script, asks_in_each_call, script};
 use crate::exchange::Era::{self, Legacy, Modern};
 use crate::exchange::{Caller, Exchange as _, Principal};
 use crate::limits::{PARKED_CALLS_PER_PRINCIPAL_MAX, PARKED_TIME_MAX};
-use crate::mcp::error::{INVALID_PARAMS, NOT_BRIDGED, OVERLOADED};
+use crate::mcp::error::{INVALID_PARAMS, MISSING_CAPABILITY, NOT_BRIDGED, OVERLOADED};
 use bytes::Bytes;
 use only1mcp_wire::Exit;
 use serde_json::{Value, json};
@@ -392,29 +392,27 @@ async fn notifications_nobody_here_knows_reach_the_one_client_they_can_be_meant_
 
 /// A legacy server that wants to hear how far its client is, and answers with all that it heard.
 fn asks_for_progress() -> Script {
-    script(|mut wire| async move {
-        while let Some(message) = wire.read().await {
-            match message["method"].as_str() {
-                Some("initialize") => {
-                    let result = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}});
-                    wire.result(&message, &result).await;
+    let fixture = Fixture::new(Legacy);
+    script(move |mut wire| {
+        let fixture = fixture.clone();
+        async move {
+            while let Some(message) = wire.read().await {
+                if message["method"] != "tools/call" {
+                    fixture.hear(&mut wire, message).await;
+                    continue;
                 }
-                Some("tools/call") => {
-                    let params = json!({"_meta": {"progressToken": "own", "z": 1}});
-                    let ask = json!({"jsonrpc": "2.0", "id": "q", "method": "roots/list", "params": params});
-                    wire.write(&ask).await;
-                    let mut heard = vec![];
-                    while heard.last().is_none_or(|heard: &Value| heard["id"] != "q") {
-                        heard.push(wire.read().await.unwrap());
-                    }
-                    let text = json!(heard).to_string();
-                    wire.result(&message, &json!({"content": [{"type": "text", "text": text}]})).await;
+                let params = json!({"_meta": {"progressToken": "own", "z": 1}});
+                wire.write(&json!({"jsonrpc": "2.0", "id": "q", "method": "roots/list", "params": params}))
+                    .await;
+                let mut heard = vec![];
+                while heard.last().is_none_or(|heard: &Value| heard["id"] != "q") {
+                    heard.push(wire.read().await.unwrap());
                 }
-                _ if message.get("id").is_some() => wire.error(&message, -32601, "no").await,
-                _ => {}
+                let text = json!(heard).to_string();
+                wire.result(&message, &json!({"content": [{"type": "text", "text": text}]})).await;
             }
+            Exit::Status(0)
         }
-        Exit::Status(0)
     })
 }
 
@@ -444,4 +442,55 @@ async fn progress_of_a_client_reaches_the_server_that_asked_under_its_own_token(
     let told = json!({"progressToken": "own", "progress": 1, "vendor": 1});
     assert_eq!((heard.as_array().unwrap().len(), &heard[0]["params"]), (2, &told), "{heard}");
     assert_eq!(text(&second.end().await).as_array().unwrap().len(), 1);
+}
+
+/// A legacy server whose user must visit a page before the first call.
+fn sends_to_a_page() -> Script {
+    let (fixture, visited) =
+        (Fixture::new(Legacy), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    script(move |mut wire| {
+        let (fixture, visited) = (fixture.clone(), visited.clone());
+        async move {
+            while let Some(message) = wire.read().await {
+                if message["method"] != "tools/call"
+                    || visited.swap(true, std::sync::atomic::Ordering::Relaxed)
+                {
+                    fixture.hear(&mut wire, message).await;
+                    continue;
+                }
+                let page =
+                    json!({"mode": "url", "url": "https://a.test", "message": "m", "elicitationId": "1"});
+                let error = json!({"code": -32042, "message": "sign in", "data": {"elicitations": [page]}});
+                wire.write(&json!({"jsonrpc": "2.0", "id": message["id"], "error": error})).await;
+            }
+            Exit::Status(0)
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_the_user_must_visit_first_is_asked_for_and_then_the_call_is_made_again() {
+    let page = "https://a.test";
+    let able = r#"{"elicitation":{"url":{}}}"#;
+    for (endpoint, tool) in [("s", "echo"), ("", "s__echo")] {
+        let bench = Bench::start(&[("s", sends_to_a_page())]).await;
+        let client = Client::new(&bench, endpoint, Modern, 0, able);
+        let required = client.call(tool).end().await["result"].take();
+        assert_eq!(required["resultType"], "input_required", "{required}");
+        assert_eq!(required["inputRequests"]["1"]["method"], "elicitation/create");
+        assert_eq!(required["inputRequests"]["1"]["params"]["url"], page);
+        assert!(bench.core.parked.is_empty() && required.get("requestState").is_none(), "nothing is kept");
+        let again =
+            json!({"name": tool, "arguments": {"n": 1}, "inputResponses": {"1": {"action": "accept"}}});
+        let answer = client.ask("tools/call", again).end().await;
+        assert_eq!(text(&answer)["arguments"], json!({"n": 1}));
+        assert!(text(&answer).get("inputResponses").is_none(), "a legacy server has no rounds");
+    }
+    let bench = Bench::start(&[("s", sends_to_a_page())]).await;
+    let refused = Client::new(&bench, "s", Modern, 0, r#"{"elicitation":{}}"#).call("echo").end().await;
+    assert_eq!(refused["error"]["code"], MISSING_CAPABILITY, "{refused}");
+    assert_eq!(refused["error"]["data"]["requiredCapabilities"], json!({"elicitation": {"url": {}}}));
+    let bench = Bench::start(&[("s", sends_to_a_page())]).await;
+    let passed = Client::new(&bench, "s", Legacy, 1, "{}").call("echo").end().await;
+    assert_eq!(passed["error"]["data"]["elicitations"][0]["url"], page, "a legacy client knows it: {passed}");
 }
