@@ -79,10 +79,6 @@ impl Notices for Bell {
         }
     }
 
-    fn is_heard(&self) -> bool {
-        self.session().is_some()
-    }
-
     fn said(&self, message: Bytes) {
         if let (Some(core), Some(session)) = (self.core.upgrade(), self.session()) {
             core.tell_session(session, message);

@@ -31,8 +31,6 @@ pub trait Notices: Send + Sync + 'static {
     fn resource_updated(&self, uri: &str);
     /// It asks a client something that belongs to no one call. Dropped, it is declined.
     fn asked(&self, request: ServerRequest);
-    /// Whether anybody is told what belongs to no one call.
-    fn is_heard(&self) -> bool;
     /// It says something that belongs to no one call, as a whole message.
     fn said(&self, message: Bytes);
 }

@@ -157,9 +157,6 @@ fn unknown(connection: &Connection, method: &str, params: Option<&str>) {
 
 /// To whoever knows whose the whole process is.
 fn pass_by(connection: &Connection, method: &str, params: Option<&str>) {
-    if !connection.notices.is_heard() {
-        return dropped(connection);
-    }
     let mut message = crate::mcp::request::message(None, method, params);
     message.pop();
     match connection.backlog.admit_apart(message) {

@@ -84,12 +84,19 @@ async fn modern_requests_of_one_principal_share_a_process_as_they_have_no_sessio
 
 #[tokio::test(start_paused = true)]
 async fn modern_clients_of_two_relays_are_two_and_their_processes_end_with_them() {
-    let bench = bench(Scope::Session, &Fixture::new(Legacy));
+    let fixture = Fixture::new(Legacy);
+    fixture.tools.lock().unwrap().push(json!({"name": "pid"}));
+    let bench = bench(Scope::Session, &fixture);
     let over = |relay| Caller { relay: Some(relay), ..caller(Modern, 0, 7, "{}") };
     let [one, two] = [over(1), over(2)];
     assert_eq!((process(&bench, &one).await.as_str(), process(&bench, &two).await.as_str()), ("1", "2"));
     assert_eq!(process(&bench, &caller(Modern, 0, 7, "{}")).await, "3", "over HTTP it is the principal's");
     assert_eq!(process(&bench, &one).await, "1");
+    for (caller, own) in [(&one, "1"), (&two, "2"), (&one, "1")] {
+        let aggregate = Caller { endpoint: Endpoint::Aggregate, ..caller.clone() };
+        let answer = ask(&bench, &aggregate, "tools/call", json!({"name": "own__pid"})).await;
+        assert_eq!(answer["result"]["content"][0]["text"], own, "{answer}");
+    }
     bench.core.session_ended(1);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(bench.core.status().servers[0].processes, Some(2));

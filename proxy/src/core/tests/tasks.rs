@@ -33,7 +33,7 @@ fn with_tasks(era: Era) -> Script {
                     json!({"tasks": [{"taskId": "t:2"}]})
                 }
                 (Legacy, "tasks/list") => json!({"tasks": [task], "nextCursor": "2"}),
-                (_, "tasks/get" | "tasks/cancel") if own => task,
+                (_, "tasks/get" | "tasks/cancel" | "tasks/update") if own => task,
                 (Legacy, "tasks/result") if own => {
                     let asked = json!({"jsonrpc": "2.0", "id": "q", "method": "roots/list", "params": {"_meta": related}});
                     wire.write(&asked).await;

@@ -248,3 +248,15 @@ async fn requests_of_a_client_that_is_gone_are_cancelled_and_of_one_that_says_no
     bench.core.release.notify_one();
     assert_eq!(client.hear().await["id"], 3);
 }
+
+#[tokio::test]
+async fn modern_requests_say_which_relay_they_came_over() {
+    let bench = Bench::new();
+    let [mut one, mut two] = [Client::connect(&bench), Client::connect(&bench)];
+    one.ask(modern(1, "tools/list", json!({}))).await;
+    two.ask(modern(1, "tools/list", json!({}))).await;
+    one.ask(modern(2, "tools/list", json!({}))).await;
+    let asked = bench.core.requests.lock().unwrap();
+    let relays: Vec<Option<u64>> = asked.iter().map(|(caller, _)| caller.relay).collect();
+    assert!(relays[0].is_some() && relays[0] == relays[2] && relays[0] != relays[1], "{relays:?}");
+}
