@@ -195,7 +195,9 @@ fn r14_what_a_server_says_never_steers_a_terminal_or_forges_a_line_of_the_log() 
 #[test]
 fn r15_a_crash_loop_slows_down_and_says_so_a_few_times() {
     for flag in ["--die-at-start", "--die-after-greeting"] {
-        let daemon = beside_a_good_one(flag, "");
+        // The bad one is ready for moments only, if at all.
+        let configuration = Configuration::new().fixture("bad", flag).fixture("good", "");
+        let daemon = Daemon::start_for(&configuration, "good");
         let lines = |daemon: &Daemon| {
             daemon.log().lines().filter(|line| line.contains("started server \"bad\"")).count()
         };

@@ -55,6 +55,19 @@ impl Daemon {
         Self::start_in(scratch, &[])
     }
 
+    /// Starts a daemon and waits for one server alone: what becomes of the others takes its time.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_for(configuration: &Configuration, server: &str) -> Self {
+        let scratch = Scratch::new();
+        scratch.write("etc/config.yaml", &configuration.text(&scratch.mark()));
+        let daemon = Self::launch(scratch, &[]);
+        daemon.wait_for(server, "ready");
+        daemon
+    }
+
     /// Starts a daemon in a folder that holds `etc/config.yaml`, with further arguments.
     ///
     /// # Panics

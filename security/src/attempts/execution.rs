@@ -1,13 +1,10 @@
 //! Attacks by execution: running what the server itself has written, to a file or to memory.
 
-use super::twins::{self, execute_in_child};
+use super::twins::{self, execute_in_child, when_nobody_writes};
 use super::{c_string, unlink, write_new};
 use crate::call;
 use crate::catalogue::{Attempt, BLANK, Expected, Tried};
-use crate::probe::kernel::Answer;
 use crate::probe::{Act, Targets};
-use nix::errno::Errno;
-use std::time::Duration;
 
 fn execute_written(targets: &Targets) -> Tried {
     let mut acts = Vec::new();
@@ -25,18 +22,6 @@ fn execute_written(targets: &Targets) -> Tried {
     Ok(acts)
 }
 
-/// Whoever of the same uid looks through `/proc` may have opened the file for writing this very moment.
-fn when_nobody_writes(execute: impl Fn() -> Answer) -> Answer {
-    const TIMES: usize = 20;
-    for _ in 1..TIMES {
-        match execute() {
-            Err(Errno::ETXTBSY) => std::thread::sleep(Duration::from_millis(50)),
-            answer => return answer,
-        }
-    }
-    execute()
-}
-
 /// A file that exists only in memory has no mount that could forbid executing it.
 fn execute_memory(_: &Targets) -> Tried {
     let script = b"#!/usr/bin/true\n";
@@ -51,7 +36,7 @@ fn execute_memory(_: &Targets) -> Tried {
             call!(libc::SYS_execveat, file, c"", nothing.as_slice(), nothing.as_slice(), libc::AT_EMPTY_PATH)
         })
     });
-    let by_name = when_nobody_writes(|| execute_in_child(&format!("/proc/self/fd/{file}")));
+    let by_name = execute_in_child(&format!("/proc/self/fd/{file}"));
     Ok(vec![
         Act::of("memfd_create", made),
         Act::of("execveat(memfd)", by_number),

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -54,10 +55,25 @@ pub(super) fn execute_granted(_: &Targets) -> Tried {
 /// Executes a program in a child; the errno of `execve` comes back as the exit code.
 pub(super) fn execute_in_child(path: &str) -> Answer {
     let path = c_string(path).map_err(|_| Errno::EINVAL)?;
-    in_child(|| {
-        let arguments = [kernel::address(path.as_bytes_with_nul()).to_ne_bytes(), [0; 8]].concat();
-        call!(libc::SYS_execve, path.as_c_str(), arguments.as_slice(), [0_u8; 8].as_slice())
+    when_nobody_writes(|| {
+        in_child(|| {
+            let arguments = [kernel::address(path.as_bytes_with_nul()).to_ne_bytes(), [0; 8]].concat();
+            call!(libc::SYS_execve, path.as_c_str(), arguments.as_slice(), [0_u8; 8].as_slice())
+        })
     })
+}
+
+/// Somebody may have opened the file for writing this very moment: whoever of the same uid looks through `/proc`, or the
+/// control of an attempt to tamper with it, outside and as root.
+pub(super) fn when_nobody_writes(execute: impl Fn() -> Answer) -> Answer {
+    const TIMES: usize = 20;
+    for _ in 1..TIMES {
+        match execute() {
+            Err(Errno::ETXTBSY) => std::thread::sleep(Duration::from_millis(50)),
+            answer => return answer,
+        }
+    }
+    execute()
 }
 
 /// Runs `act` in a child of the attempt; its errno comes back.
