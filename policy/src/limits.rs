@@ -40,6 +40,36 @@ pub const STARTUP_TIMEOUT_MS_DEFAULT: u64 = 30_000;
 pub const REQUEST_TIMEOUT_MS_DEFAULT: u64 = 60_000;
 /// The default of `idle_timeout` where clients do not share a process, milliseconds.
 pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 5 * 60 * 1000;
+/// Replicas of one server that may be asked for. Two processes of each may run while one takes over from the other.
+pub const REPLICAS: std::ops::RangeInclusive<u64> = 1..=32;
+/// The default of `proxy.routing.virtual_nodes`: shares of the ring differ by about 8 %.
+pub const VIRTUAL_NODES_DEFAULT: u32 = 150;
+/// What may be asked for by `proxy.routing.virtual_nodes`.
+pub const VIRTUAL_NODES: std::ops::RangeInclusive<u64> = 1..=1000;
+/// The default of `proxy.health.check_interval`, milliseconds.
+pub const HEALTH_INTERVAL_MS_DEFAULT: u64 = 10_000;
+/// The default of `proxy.health.timeout`, milliseconds.
+pub const HEALTH_TIMEOUT_MS_DEFAULT: u64 = 5_000;
+/// The default of `proxy.health.failure_threshold`.
+pub const HEALTH_FAILURE_THRESHOLD_DEFAULT: u32 = 3;
+/// What may be asked for by `failure_threshold`.
+pub const FAILURE_THRESHOLD: std::ops::RangeInclusive<u64> = 1..=100;
+/// Calls of all clients, and of one, that a server has in its hands unless told otherwise.
+pub const CONCURRENT_CALLS_DEFAULT: u32 = 1024;
+/// What may be asked for by `concurrency`.
+pub const CONCURRENT_CALLS: std::ops::RangeInclusive<u64> = 1..=4096;
+/// Calls that may wait for a server unless told otherwise.
+pub const QUEUED_CALLS_DEFAULT: u32 = 1024;
+/// What may be asked for by `concurrency.queue`.
+pub const QUEUED_CALLS: std::ops::RangeInclusive<u64> = 0..=4096;
+/// What may be asked for by `rate_limit`, calls.
+pub const RATE_CALLS: std::ops::RangeInclusive<u64> = 1..=1_000_000;
+/// What may be asked for by `recycle.calls`.
+pub const RECYCLE_CALLS: std::ops::RangeInclusive<u64> = 1..=1_000_000_000;
+/// Shortest `recycle.age`, milliseconds: a start may take half of that.
+pub const RECYCLE_AGE_MS_MIN: u64 = 60_000;
+/// Longest `recycle.age`, milliseconds.
+pub const RECYCLE_AGE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Longest time-out that may be asked for, milliseconds.
 pub const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Inodes of a scratch file system, one for each so many bytes.

@@ -84,12 +84,14 @@ pub fn view(checked: &Checked, plans: &BTreeMap<ServerName, ServerPlan>) -> View
             request_timeout_ms: server.request_timeout_ms,
             scope: server.scope,
             idle_timeout_ms: server.idle_timeout_ms,
+            ..ServerView::default()
         })
     };
     View {
         proxy: ProxyView {
             listen: checked.proxy.listen.to_string(),
             name_characters_max: checked.proxy.name_characters_max,
+            rate_limit: None,
             inert: checked.proxy.inert.clone(),
         },
         servers: checked.servers.iter().filter_map(server_view).collect(),

@@ -2,6 +2,7 @@
 //!
 //! It holds names, routing and tool rules; no command, argument, path, environment, limit or credential.
 
+use crate::limits;
 use serde::{Deserialize, Serialize};
 
 /// What the proxy may know of the configuration in force.
@@ -22,6 +23,8 @@ pub struct ProxyView {
     pub listen: String,
     /// Longest name of an aggregated tool or prompt, in characters.
     pub name_characters_max: usize,
+    /// How often one principal may call one server; nothing if as often as it likes.
+    pub rate_limit: Option<RateLimitView>,
     /// Keys that are accepted before their feature exists, shown as inert by `status`.
     pub inert: Vec<String>,
 }
@@ -44,6 +47,106 @@ pub struct ServerView {
     pub scope: Scope,
     /// After how long without a request a process ends until the next one, in milliseconds; nothing if never.
     pub idle_timeout_ms: Option<u64>,
+    /// Processes that do the same work.
+    pub replicas: u32,
+    /// Which of them gets a call.
+    pub routing: RoutingView,
+    /// Tools the operator vouches for as repeatable: names, or prefixes followed by `*`.
+    pub retry: Vec<String>,
+    /// Whether the server is believed on which of its tools are repeatable.
+    pub trust_annotations: bool,
+    /// How its health is checked.
+    pub health: HealthView,
+    /// When a process is replaced by a fresh one.
+    pub recycle: RecycleView,
+    /// How many calls it takes at once.
+    pub concurrency: ConcurrencyView,
+}
+
+/// How often one principal may call one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitView {
+    /// Calls per minute in the long run.
+    pub requests_per_minute: u32,
+    /// Calls that may follow each other at once.
+    pub burst: u32,
+}
+
+/// Which replica gets a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutingView {
+    /// How it is chosen.
+    pub algorithm: Algorithm,
+    /// Points of one replica on the ring of [`Algorithm::ConsistentHash`].
+    pub virtual_nodes: u32,
+    /// What calls that belong together have in common.
+    pub key: RoutingKey,
+}
+
+/// How a replica is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// The one next to the call's key on a ring, or the next that is not too busy.
+    #[default]
+    ConsistentHash,
+    /// The one with the fewest calls in its hands.
+    LeastConnections,
+    /// Each in turn.
+    RoundRobin,
+}
+
+/// What calls that belong together have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutingKey {
+    /// The client's session if it has one, else the tool and its arguments.
+    #[default]
+    Auto,
+    /// Who calls.
+    Principal,
+    /// The client's session; who calls if it has none.
+    Session,
+    /// The tool and its arguments.
+    Arguments,
+}
+
+/// How a server's health is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthView {
+    /// Time between two checks, in milliseconds.
+    pub interval_ms: u64,
+    /// How long a check may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// Checks or calls that fail in a row until a process gets no more calls.
+    pub failure_threshold: u32,
+}
+
+/// When a process is replaced by a fresh one; nothing means never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecycleView {
+    /// After so many calls.
+    pub calls: Option<u64>,
+    /// After so long, in milliseconds.
+    pub age_ms: Option<u64>,
+    /// When it uses so much memory, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// How many calls a server takes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConcurrencyView {
+    /// Calls of all clients in its hands.
+    pub calls: u32,
+    /// Calls of one principal in its hands.
+    pub per_principal: u32,
+    /// Calls that may wait for their turn.
+    pub queue: u32,
 }
 
 /// Who shares one process of a server.
@@ -57,6 +160,97 @@ pub enum Scope {
     Session,
     /// One principal.
     Principal,
+}
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ConsistentHash, Self::LeastConnections, Self::RoundRobin];
+
+    /// As a configuration names it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ConsistentHash => "consistent_hash",
+            Self::LeastConnections => "least_connections",
+            Self::RoundRobin => "round_robin",
+        }
+    }
+}
+
+impl RoutingKey {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Principal, Self::Session, Self::Arguments];
+
+    /// As a configuration names it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Principal => "principal",
+            Self::Session => "session",
+            Self::Arguments => "arguments",
+        }
+    }
+}
+
+impl ServerView {
+    /// Whether the operator vouches for this tool as repeatable.
+    #[must_use]
+    pub fn may_repeat(&self, tool: &str) -> bool {
+        self.retry.iter().any(|pattern| matches(pattern, tool))
+    }
+}
+
+impl Default for ServerView {
+    /// A server whose configuration says nothing.
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            digest: String::new(),
+            tools: ToolRules { allow: vec!["*".to_owned()], deny: Vec::new() },
+            startup_timeout_ms: limits::STARTUP_TIMEOUT_MS_DEFAULT,
+            request_timeout_ms: limits::REQUEST_TIMEOUT_MS_DEFAULT,
+            scope: Scope::default(),
+            idle_timeout_ms: None,
+            replicas: 1,
+            routing: RoutingView::default(),
+            retry: Vec::new(),
+            trust_annotations: false,
+            health: HealthView::default(),
+            recycle: RecycleView::default(),
+            concurrency: ConcurrencyView::default(),
+        }
+    }
+}
+
+impl Default for RoutingView {
+    fn default() -> Self {
+        Self {
+            algorithm: Algorithm::default(),
+            virtual_nodes: limits::VIRTUAL_NODES_DEFAULT,
+            key: RoutingKey::default(),
+        }
+    }
+}
+
+impl Default for HealthView {
+    fn default() -> Self {
+        Self {
+            interval_ms: limits::HEALTH_INTERVAL_MS_DEFAULT,
+            timeout_ms: limits::HEALTH_TIMEOUT_MS_DEFAULT,
+            failure_threshold: limits::HEALTH_FAILURE_THRESHOLD_DEFAULT,
+        }
+    }
+}
+
+impl Default for ConcurrencyView {
+    fn default() -> Self {
+        Self {
+            calls: limits::CONCURRENT_CALLS_DEFAULT,
+            per_principal: limits::CONCURRENT_CALLS_DEFAULT,
+            queue: limits::QUEUED_CALLS_DEFAULT,
+        }
+    }
 }
 
 impl Scope {

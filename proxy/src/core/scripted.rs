@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::exchange::{Answer, Caller, Endpoint, Era, Exchange, Principal, no_capabilities};
 use crate::servers::spawn::{InForce, Later, Leash, Process, SpawnError, Spawner};
 use bytes::Bytes;
-use only1mcp_policy::view::{ProxyView, Scope, ServerView, ToolRules, View};
+use only1mcp_policy::view::{ProxyView, ServerView, ToolRules, View};
 use only1mcp_wire::enforced::Walls;
 use only1mcp_wire::{
     Decode as _, Enforced, Exit, InstanceId, Machine, Mode, Partition, ServerName, Spawned, Usage,
@@ -368,13 +368,13 @@ pub fn server_view(id: &str) -> ServerView {
         tools: ToolRules { allow: vec!["*".into()], deny: vec!["secret*".into()] },
         startup_timeout_ms: 3_000,
         request_timeout_ms: 2_000,
-        scope: Scope::Shared,
-        idle_timeout_ms: None,
+        ..ServerView::default()
     }
 }
 
 pub fn view(ids: &[&str]) -> View {
-    let proxy = ProxyView { listen: "127.0.0.1:0".into(), name_characters_max: 48, inert: vec![] };
+    let proxy =
+        ProxyView { listen: "127.0.0.1:0".into(), name_characters_max: 48, rate_limit: None, inert: vec![] };
     View { proxy, servers: ids.iter().map(|id| server_view(id)).collect() }
 }
 
