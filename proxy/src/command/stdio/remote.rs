@@ -11,7 +11,7 @@ use crate::command::failure::Failure;
 use crate::command::limits::{
     REMOTE_ANSWER_BYTES_MAX, REMOTE_FAREWELL, REMOTE_LINES_MAX, REMOTE_REQUESTS_MAX, STDIO_DRAIN,
 };
-use crate::mcp::error::SERVER_UNAVAILABLE;
+use crate::mcp::error::{RpcError, SERVER_UNAVAILABLE};
 use bytes::Bytes;
 use events::Events;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -21,8 +21,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use message::{Kind, Message};
-use serde_json::{Value, json};
+use message::{Kind, Message, members, text};
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, mpsc};
@@ -209,10 +208,8 @@ async fn exchange(remote: &Remote, message: Message, lines: &mpsc::Sender<Bytes>
     let Some(why) = refusal else { return };
     match &message.id {
         Some(id) => {
-            let error = json!({"code": SERVER_UNAVAILABLE, "message": why});
-            let line = json!({"jsonrpc": "2.0", "id": id, "error": error});
             // Fails only when nobody reads any more.
-            let _ = lines.send(line.to_string().into()).await;
+            let _ = lines.send(RpcError::new(SERVER_UNAVAILABLE, why).response(id)).await;
         }
         None => eprintln!("only1mcp: {why}"),
     }
@@ -258,15 +255,19 @@ fn is_stream(response: &Response<Incoming>) -> bool {
 
 /// A JSON-RPC message on one line; pretty-printed ones are put on one.
 fn one_line(body: &Bytes) -> Option<Bytes> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    value.get("jsonrpc")?;
-    if body.contains(&b'\n') { Some(value.to_string().into()) } else { Some(body.clone()) }
+    members(std::str::from_utf8(body).ok()?).get("jsonrpc")?;
+    // Between the values of JSON a line may end, inside of a text it cannot.
+    let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    if !body.iter().any(is_break) {
+        return Some(body.clone());
+    }
+    Some(body.iter().map(|byte| if is_break(byte) { b' ' } else { *byte }).collect())
 }
 
 /// The revision that an answer to `initialize` settles.
 fn negotiated(line: &Bytes) -> Option<HeaderValue> {
-    let value: Value = serde_json::from_slice(line).ok()?;
-    HeaderValue::from_str(value.get("result")?.get("protocolVersion")?.as_str()?).ok()
+    let result = *members(std::str::from_utf8(line).ok()?).get("result")?;
+    HeaderValue::from_str(&text(&members(result.get()), "protocolVersion")?).ok()
 }
 
 async fn stream(
@@ -312,7 +313,9 @@ mod tests {
     #[test]
     fn a_message_over_several_lines_becomes_one_line() {
         let body = Bytes::from("{\n \"jsonrpc\": \"2.0\"\n}");
-        assert_eq!(one_line(&body).unwrap(), "{\"jsonrpc\":\"2.0\"}");
+        assert_eq!(one_line(&body).unwrap(), String::from_utf8_lossy(&body).replace('\n', " "));
+        let number = Bytes::from("{\"jsonrpc\":\"2.0\",\n\"result\":1e999}");
+        assert_eq!(one_line(&number).unwrap(), "{\"jsonrpc\":\"2.0\", \"result\":1e999}");
         assert_eq!(one_line(&Bytes::from("<html>")), None);
         assert_eq!(one_line(&Bytes::from("{\"error\":1}")), None);
     }

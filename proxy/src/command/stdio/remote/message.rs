@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::HeaderValue;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// Where a modern request says its revision.
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
@@ -26,10 +27,29 @@ pub enum Kind {
 pub struct Message {
     /// What it is.
     pub kind: Kind,
-    /// The id to answer, if it is a request.
-    pub id: Option<Value>,
-    value: Value,
+    /// The id to answer as it was written, if it is a request.
+    pub id: Option<String>,
+    headers: HeaderMap,
     line: Bytes,
+}
+
+/// The members of an object, as they were written: a number may be one that no type of ours holds.
+pub type Members<'a> = HashMap<String, &'a RawValue>;
+
+/// The members of a raw object; none of anything else.
+#[must_use]
+pub fn members(raw: &str) -> Members<'_> {
+    serde_json::from_str(raw).unwrap_or_default()
+}
+
+/// A member that is a text.
+#[must_use]
+pub fn text(members: &Members<'_>, key: &str) -> Option<String> {
+    serde_json::from_str(members.get(key)?.get()).ok()
+}
+
+fn object<'a>(of: &Members<'a>, key: &str) -> Members<'a> {
+    of.get(key).map(|raw| members(raw.get())).unwrap_or_default()
 }
 
 impl Message {
@@ -39,15 +59,16 @@ impl Message {
         if line.trim().is_empty() {
             return None;
         }
-        let value: Value = serde_json::from_str(&line).unwrap_or_default();
-        let method = value.get("method").and_then(Value::as_str);
-        let id = value.get("id").filter(|_| method.is_some()).cloned();
-        let kind = match (method, &id) {
+        let message = members(&line);
+        let method = text(&message, "method");
+        let id = message.get("id").filter(|_| method.is_some()).map(|id| id.get().to_owned());
+        let kind = match (method.as_deref(), &id) {
             (Some("initialize"), Some(_)) => Kind::Handshake,
             (Some(_), Some(_)) => Kind::Request,
             _ => Kind::Other,
         };
-        Some(Self { kind, id, value, line: line.into() })
+        let headers = headers(&message);
+        Some(Self { kind, id, headers, line: line.into() })
     }
 
     /// As it goes out.
@@ -59,30 +80,31 @@ impl Message {
     /// The headers of a modern message; a legacy one has none.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-        let params = self.value.get("params");
-        let version = params.and_then(|params| text(params.get("_meta")?.get(VERSION_KEY)));
-        if version.is_none() {
-            return headers;
-        }
-        let method = text(self.value.get("method"));
-        let subject = match method.as_deref() {
-            Some("tools/call" | "prompts/get") => params.and_then(|params| text(params.get("name"))),
-            Some("resources/read") => params.and_then(|params| text(params.get("uri"))),
-            Some(tasks) if tasks.starts_with("tasks/") => {
-                params.and_then(|params| text(params.get("taskId")))
-            }
-            _ => None,
-        };
-        let values = [("mcp-protocol-version", version), ("mcp-method", method), ("mcp-name", subject)];
-        for (name, value) in values {
-            if let Some(value) = value.as_deref().and_then(header) {
-                headers.insert(name, value);
-            }
-        }
-        headers
+        self.headers.clone()
     }
+}
+
+fn headers(message: &Members<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let params = object(message, "params");
+    let version = text(&object(&params, "_meta"), VERSION_KEY);
+    if version.is_none() {
+        return headers;
+    }
+    let method = text(message, "method");
+    let subject = match method.as_deref() {
+        Some("tools/call" | "prompts/get") => text(&params, "name"),
+        Some("resources/read") => text(&params, "uri"),
+        Some(tasks) if tasks.starts_with("tasks/") => text(&params, "taskId"),
+        _ => None,
+    };
+    let values = [("mcp-protocol-version", version), ("mcp-method", method), ("mcp-name", subject)];
+    for (name, value) in values {
+        if let Some(value) = value.as_deref().and_then(header) {
+            headers.insert(name, value);
+        }
+    }
+    headers
 }
 
 /// A value as it may stand in a header: what is not plain text, and what looks wrapped, is wrapped.
@@ -111,6 +133,14 @@ mod tests {
             assert_eq!((message.kind, message.id), (Kind::Other, None), "{other}");
         }
         assert!(Message::parse("  ".to_owned()).is_none());
+    }
+
+    #[test]
+    fn a_number_that_no_type_holds_makes_a_request_no_other() {
+        let line = r#"{"id":1e999,"method":"tools/call","params":{"name":"x","arguments":{"n":1e999},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+        let message = parse(line);
+        assert_eq!((message.kind, message.id.as_deref()), (Kind::Request, Some("1e999")));
+        assert_eq!(message.headers()["mcp-name"], "x");
     }
 
     #[test]
