@@ -48,7 +48,6 @@ use crate::limits::{EVENTS_MAX, EXIT_REPORT_WAIT, FIRST_LIST_WAIT};
 use crate::mcp::envelope::Envelope;
 use crate::mcp::error::{CANCELLED, INVALID_REQUEST, RpcError};
 use crate::mcp::object::{Keys, Object};
-use crate::servers::server::State;
 use crate::servers::spawn::{InForce, Spawner};
 use asked::AskedClients;
 use asking::Asking;
@@ -144,9 +143,8 @@ impl Core {
         all().for_each(|member| member.server.stop());
         let deadline = Instant::now() + EXIT_REPORT_WAIT;
         for member in all() {
-            let mut state = member.server.state();
             // Past the deadline the launcher ends what is left, as soon as we are gone.
-            let _ = timeout_at(deadline, state.wait_for(|state| matches!(state, State::Stopped))).await;
+            let _ = timeout_at(deadline, member.server.stopped()).await;
         }
     }
 

@@ -100,6 +100,24 @@ pub const RESTART_WAIT_MIN: Duration = Duration::from_millis(100);
 pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
 /// A server that ran this long is started again at once.
 pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
+/// Setbacks of one replica in a row, until it is given up for [`QUARANTINE_TIME`].
+pub const SETBACKS_MAX: u32 = 12;
+/// How long a replica in quarantine is not started.
+pub const QUARANTINE_TIME: Duration = Duration::from_secs(5 * 60);
+/// How often we look how much memory a process uses that may use only so much.
+pub const MEMORY_LOOK: Duration = Duration::from_secs(10);
+/// The longest time between two checks of a process that has missed one.
+pub const HEALTH_INTERVAL_ILL_MAX: Duration = Duration::from_secs(1);
+/// How long a circuit is open for the first time, and twice as long each further time in a row.
+pub const CIRCUIT_OPEN_MIN: Duration = Duration::from_secs(1);
+/// The longest a circuit is open.
+pub const CIRCUIT_OPEN_MAX: Duration = Duration::from_secs(60);
+/// Requests that may be repeated for a hundred that clients make.
+pub const RETRIES_PER_HUNDRED: u32 = 20;
+/// Requests that may be repeated at once, kept from quieter times.
+pub const RETRIES_KEPT_MAX: u32 = 256;
+/// Tasks of one server of which is remembered at which replica they are.
+pub const TASK_HOMES_MAX: usize = 4096;
 /// How long a server that closed its standard input may go on answering what it has read.
 pub const LAST_ANSWERS_WAIT: Duration = Duration::from_millis(500);
 /// How long we wait for the end of a server that closed its standard output, to learn what it has not read.

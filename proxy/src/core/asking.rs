@@ -1,7 +1,7 @@
 //! One request of a client on its way through the core, and how it is answered.
 
 use crate::core::{Core, parked, rounds};
-use crate::exchange::{Answer, Caller, Era, Principal};
+use crate::exchange::{Answer, Caller, Era};
 use crate::mcp::envelope::{Envelope, EnvelopeError};
 use crate::mcp::error::{RpcError, error_response, result_response};
 use crate::mcp::level::Level;
@@ -12,6 +12,7 @@ use crate::mcp::{content, normalise};
 use crate::servers::pending::{ClientKey, ReplyKind};
 use crate::servers::server::ask::ClientSide;
 use crate::servers::server::{Answered, Server};
+use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -131,13 +132,21 @@ impl<'a> Asking<'a> {
         params: Option<&str>,
         log_level: Option<Level>,
     ) -> Result<Answered, RpcError> {
-        let side = ClientSide {
+        server.ask(&self.asked(params, log_level), &self.side(None, None)).await
+    }
+
+    /// Where a call of this client goes on before it is answered: what its server asks goes to `requests`, and
+    /// `replica` alone knows what it is about.
+    #[must_use]
+    pub fn side(&self, requests: Option<mpsc::Sender<ServerRequest>>, replica: Option<u32>) -> ClientSide {
+        ClientSide {
             notifications: self.stream.clone(),
-            requests: None,
+            requests,
             client: self.client(),
-            principal: self.kept_for(),
-        };
-        server.ask(&self.asked(params, log_level), &side).await
+            principal: self.caller.principal.clone(),
+            may_keep: self.method.is_cacheable(),
+            replica,
+        }
     }
 
     /// What tells this client from others.
@@ -147,12 +156,6 @@ impl<'a> Asking<'a> {
             (Era::Legacy, Some(number), _) | (Era::Modern, _, Some(number)) => ClientKey::Session(number),
             _ => ClientKey::Principal(self.caller.principal.clone()),
         }
-    }
-
-    /// Who gets answers that may be kept.
-    #[must_use]
-    pub fn kept_for(&self) -> Option<Principal> {
-        self.method.is_cacheable().then(|| self.caller.principal.clone())
     }
 
     /// Passes on what was heard of a server, a result changed by `edit`.
@@ -183,7 +186,7 @@ impl<'a> Asking<'a> {
         server_info: &str,
         edit: impl for<'r> FnOnce(&'r str) -> Cow<'r, str>,
     ) -> Result<Answer, RpcError> {
-        let Answered { reply, facts } = answered;
+        let Answered { reply, facts, .. } = answered;
         match reply.kind() {
             ReplyKind::Result => {
                 let result =

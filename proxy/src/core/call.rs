@@ -1,8 +1,7 @@
 //! A call at a server that can outlive the request of the client that made it: a modern client goes away to
 //! find an answer and comes back with another request.
 
-use crate::exchange::Era;
-use crate::exchange::STREAM_MESSAGES_MAX;
+use crate::exchange::{Era, Principal, STREAM_MESSAGES_MAX};
 use crate::limits::SERVER_REQUESTS_QUEUE;
 use crate::mcp::error::RpcError;
 use crate::mcp::request::Asked;
@@ -48,11 +47,19 @@ impl Call {
         method: String,
         params: Option<String>,
         client: ClientKey,
+        principal: Principal,
+        replica: Option<u32>,
     ) -> Self {
         let (sender, notifications) = mpsc::channel(STREAM_MESSAGES_MAX);
         let (requests_sender, requests) = mpsc::channel(SERVER_REQUESTS_QUEUE);
-        let side =
-            ClientSide { notifications: sender, requests: Some(requests_sender), client, principal: None };
+        let side = ClientSide {
+            notifications: sender,
+            requests: Some(requests_sender),
+            client,
+            principal,
+            may_keep: false,
+            replica,
+        };
         let answer = Box::pin(async move {
             let params = params.as_deref();
             let asked =

@@ -269,7 +269,7 @@ impl Core {
             server.rest(Some(facts));
         }
         let member = Member::new(server.clone(), bell, lists, Default::default(), Some(owner.clone()));
-        tokio::spawn(server.run());
+        server.run();
         tokio::spawn(member.clone().tend(self.me.clone()));
         table.members.insert((name, owner), member.clone());
         Ok(member)

@@ -7,10 +7,10 @@ use crate::mcp::method::Method;
 use crate::mcp::normalise;
 use crate::mcp::object::{Keys, Object, cut, elements, quote};
 use crate::mcp::request::Asked;
-use crate::servers::era::Offers;
 use crate::servers::pending::ReplyKind;
-use crate::servers::server::{Answered, Server};
+use crate::servers::server::{Answered, Ready, Server};
 use only1mcp_policy::view::ToolRules;
+use std::collections::HashSet;
 
 /// All lists of one server, as it wrote them, refused tools left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,6 +113,21 @@ impl Lists {
         lists
     }
 
+    /// The tools that say of themselves that they may be called twice.
+    #[must_use]
+    pub fn repeatable(&self) -> HashSet<String> {
+        let says_so = |item: &&Item| {
+            let object = Object::parse(&item.raw, Keys::Exact).ok();
+            let annotations = object.as_ref().and_then(|object| object.get_object("annotations"));
+            annotations.is_some_and(|annotations| {
+                ["readOnlyHint", "idempotentHint"]
+                    .into_iter()
+                    .any(|hint| annotations.get(hint) == Some("true"))
+            })
+        };
+        self.tools.iter().filter(says_so).map(|item| item.key.clone()).collect()
+    }
+
     /// The entries a list method lists.
     #[must_use]
     pub fn of(&self, method: Method) -> &[Item] {
@@ -152,7 +167,8 @@ pub fn items(array: &str, key: &str, rules: Option<&ToolRules>) -> Vec<Item> {
 
 /// Fetches the lists in `which`; the others, and those that fail, stay as they are in `before`.
 /// Returns what could not be fetched.
-pub async fn fetch(server: &Server, offers: &Offers, which: Which, before: &Lists) -> (Lists, Which) {
+pub async fn fetch(server: &Server, ready: &Ready, which: Which, before: &Lists) -> (Lists, Which) {
+    let offers = &ready.facts.offers;
     let mut lists = before.clone();
     let mut failed = Which::NONE;
     let wanted = [
@@ -165,7 +181,7 @@ pub async fn fetch(server: &Server, offers: &Offers, which: Which, before: &List
         if !which.has(list) {
             continue;
         }
-        match if offered { fetch_one(server, method).await } else { Ok(Vec::new()) } {
+        match if offered { fetch_one(server, ready, method).await } else { Ok(Vec::new()) } {
             Ok(items) => *into = items,
             Err(reason) => {
                 let reason = cut(&reason, QUOTED_BYTES_MAX);
@@ -177,7 +193,7 @@ pub async fn fetch(server: &Server, offers: &Offers, which: Which, before: &List
     (lists, failed)
 }
 
-async fn fetch_one(server: &Server, method: Method) -> Result<Vec<Item>, String> {
+async fn fetch_one(server: &Server, ready: &Ready, method: Method) -> Result<Vec<Item>, String> {
     let (name, (list, key)) = match (method_name(method), members_of(method)) {
         (Some(name), Some(members)) => (name, members),
         _ => return Ok(Vec::new()),
@@ -187,7 +203,7 @@ async fn fetch_one(server: &Server, method: Method) -> Result<Vec<Item>, String>
     let (mut all, mut bytes, mut cursor) = (Vec::new(), 0, None::<String>);
     for _ in 0..LIST_PAGES_MAX {
         let params = cursor.as_deref().map(|cursor| format!("{{\"cursor\":{cursor}}}"));
-        let answered = ask(server, name, params.as_deref()).await?;
+        let answered = ask(server, ready, name, params.as_deref()).await?;
         let body = answered.reply.body();
         if answered.reply.kind() != ReplyKind::Result {
             // What a server does not have it has none of.
@@ -222,14 +238,19 @@ fn method_name(method: Method) -> Option<&'static str> {
     }
 }
 
-/// Asks a server for ourselves.
+/// Asks a process of a server for ourselves.
 ///
 /// # Errors
 /// In words, if there is no answer.
-pub async fn ask(server: &Server, method: &str, params: Option<&str>) -> Result<Answered, String> {
+pub async fn ask(
+    server: &Server,
+    ready: &Ready,
+    method: &str,
+    params: Option<&str>,
+) -> Result<Answered, String> {
     // As a legacy client, so that a modern server gets our own `_meta`.
     let asked = Asked { method, params, client: Era::Legacy, log_level: None, capabilities: "{}" };
-    server.ask_uncounted(&asked, None).await.map_err(|error| error.message)
+    server.ask_at(ready, &asked).await.map_err(|error| error.message)
 }
 
 #[cfg(test)]

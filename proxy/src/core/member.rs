@@ -9,7 +9,7 @@ use crate::core::watching::Watching;
 use crate::exchange::{Audience, Era, List};
 use crate::limits::{LIST_CHANGE_QUIET, LIST_RETRY_WAIT};
 use crate::mcp::level::Level;
-use crate::servers::connection::Notices;
+use crate::servers::connection::{Connection, Notices};
 use crate::servers::server::{Ready, Server, State};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
@@ -104,7 +104,7 @@ impl Member {
     ) -> Arc<Self> {
         let watched = watching.clone();
         server.awaited_while(move || watched.is_any());
-        let rests = matches!(&*server.state().borrow(), State::Idle);
+        let rests = matches!(server.state(), State::Idle);
         Arc::new(Self {
             server,
             watching,
@@ -146,24 +146,29 @@ impl Member {
 
     /// Keeps its lists fresh until the server is stopped.
     pub async fn tend(self: Arc<Self>, core: Weak<Core>) {
-        let mut state = self.server.state();
+        let mut changes = self.server.changes();
         loop {
-            let now = state.borrow_and_update().clone();
-            match now {
-                State::Ready(ready) if !ready.connection.is_closed() => self.while_ready(&ready, &core).await,
-                State::Failed(_) => drop(self.settled.send_replace(true)),
-                State::Stopped => return,
-                _ => {}
+            changes.borrow_and_update();
+            match (self.server.lead(), self.server.state()) {
+                (Some(ready), _) => {
+                    self.while_leading(&ready, &core).await;
+                    continue;
+                }
+                (None, State::Failed(_) | State::Quarantined(_)) => drop(self.settled.send_replace(true)),
+                (None, State::Stopped) => return,
+                (None, _) => {}
             }
-            if state.changed().await.is_err() {
+            if changes.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    async fn while_ready(&self, ready: &Ready, core: &Weak<Core>) {
-        let level = core.upgrade().and_then(|core| self.level(&core));
-        self.tell_level(level).await;
+    /// While one process is the one that is asked for lists and told what is watched.
+    async fn while_leading(&self, ready: &Ready, core: &Weak<Core>) {
+        let mut changes = self.server.changes();
+        let mut told = Vec::new();
+        self.greet_others(&mut told, core).await;
         let _listening = self.watching.begin(&self.server, ready);
         self.bell.dirty.store(0, Ordering::Release);
         let mut failed = self.refresh(Which::ALL, ready, core).await;
@@ -173,12 +178,31 @@ impl Member {
         loop {
             tokio::select! {
                 () = ready.connection.closed() => return,
+                Ok(()) = changes.changed() => {
+                    if !self.server.lead().is_some_and(|lead| Arc::ptr_eq(&lead.connection, &ready.connection)) {
+                        return;
+                    }
+                    self.greet_others(&mut told, core).await;
+                    continue;
+                }
                 () = self.bell.ring.notified() => tokio::time::sleep_until(quiet_until).await,
                 () = tokio::time::sleep(LIST_RETRY_WAIT), if !failed.is_empty() => {}
             }
             quiet_until = Instant::now() + LIST_CHANGE_QUIET;
             let which = Which::from_bits(self.bell.dirty.swap(0, Ordering::AcqRel)).and(failed);
             failed = self.refresh(which, ready, core).await;
+        }
+    }
+
+    /// Tells processes that were not told yet how much to log.
+    async fn greet_others(&self, told: &mut Vec<Arc<Connection>>, core: &Weak<Core>) {
+        told.retain(|connection| !connection.is_closed());
+        let level = core.upgrade().and_then(|core| self.level(&core));
+        for ready in self.server.running() {
+            if !told.iter().any(|connection| Arc::ptr_eq(connection, &ready.connection)) {
+                told.push(ready.connection.clone());
+                self.tell_level_to(&ready, level).await;
+            }
         }
     }
 
@@ -193,17 +217,24 @@ impl Member {
 
     /// Tells a legacy server how much to log.
     pub async fn tell_level(&self, level: Option<Level>) {
-        let (Some(level), Some(facts)) = (level, self.server.facts()) else { return };
-        if facts.era == Era::Legacy && facts.offers.logging {
+        for ready in self.server.running() {
+            self.tell_level_to(&ready, level).await;
+        }
+    }
+
+    async fn tell_level_to(&self, ready: &Ready, level: Option<Level>) {
+        let Some(level) = level else { return };
+        if ready.facts.era == Era::Legacy && ready.facts.offers.logging {
             let params = format!("{{\"level\":\"{}\"}}", level.name());
-            let _ = listing::ask(&self.server, "logging/setLevel", Some(&params)).await;
+            let _ = listing::ask(&self.server, ready, "logging/setLevel", Some(&params)).await;
         }
     }
 
     /// Fetches lists and announces what changed. Returns those that could not be fetched.
     async fn refresh(&self, which: Which, ready: &Ready, core: &Weak<Core>) -> Which {
         let before = self.lists();
-        let (lists, failed) = listing::fetch(&self.server, &ready.facts.offers, which, &before).await;
+        let (lists, failed) = listing::fetch(&self.server, ready, which, &before).await;
+        self.server.set_repeatable(lists.repeatable());
         let lists = Arc::new(lists);
         if let Some(core) = core.upgrade().filter(|_| self.owner.is_some() && failed.is_empty()) {
             core.instances.remember(&self.server, &lists);

@@ -69,12 +69,12 @@ pub async fn ask(
     params: Option<&str>,
 ) -> Result<Heard, RpcError> {
     let request = Request { asking, core, server, params };
-    let params = match request.brought_back()? {
+    let (params, replica) = match request.brought_back()? {
         Some((Kept::Parked(number), object)) => return request.resume(number, &object).await,
-        Some((Kept::Inner(state), object)) => {
-            Some(Cow::Owned(input::params_with_state(object.text(), &state)?))
+        Some((Kept::Inner { state, replica }, object)) => {
+            (Some(Cow::Owned(input::params_with_state(object.text(), &state)?)), Some(replica))
         }
-        None => params.map(Cow::Borrowed),
+        None => (params.map(Cow::Borrowed), None),
     };
     let may_ask_back = server.facts().is_none_or(|facts| facts.era == Era::Legacy);
     let answered = if may_ask_back {
@@ -83,13 +83,15 @@ pub async fn ask(
             asking.method_name.clone().into_owned(),
             params.map(Cow::into_owned),
             asking.client(),
+            asking.caller.principal.clone(),
+            replica,
         );
         match request.attend(call).await? {
             Heard::Answer(answered) => answered,
             required => return Ok(required),
         }
     } else {
-        asking.ask_plainly(server, params.as_deref(), None).await?
+        server.ask(&asking.asked(params.as_deref(), None), &asking.side(None, replica)).await?
     };
     request.seal_state(answered)
 }
@@ -226,7 +228,8 @@ impl<'a> Request<'a> {
         let Some(state) = required.state else { return Ok(Heard::Answer(answered)) };
         let parked = &self.core.parked;
         let until = parked.now() + REQUEST_STATE_TIME_MAX;
-        let sealed = parked.seal.seal(Kept::Inner(state), self.bound(), until).ok_or_else(no_seal)?;
+        let kept = Kept::Inner { state, replica: answered.replica };
+        let sealed = parked.seal.seal(kept, self.bound(), until).ok_or_else(no_seal)?;
         Ok(Heard::InputRequired(input::with_state(answered.reply.body(), &sealed)))
     }
 }

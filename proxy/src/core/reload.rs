@@ -87,7 +87,7 @@ impl Core {
             server.rest(None);
         }
         let member = Member::new(server.clone(), bell, lists, watching, None);
-        tokio::spawn(server.run());
+        server.run();
         tokio::spawn(member.clone().tend(self.me.clone()));
         Some(member)
     }

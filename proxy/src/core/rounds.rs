@@ -13,7 +13,6 @@ use crate::mcp::input::{self, InputRequired};
 use crate::mcp::level::Level;
 use crate::mcp::object::cut;
 use crate::servers::pending::ReplyKind;
-use crate::servers::server::ask::ClientSide;
 use crate::servers::server::{Answered, Server};
 use crate::servers::server_request::ServerRequest;
 use futures_util::future::join_all;
@@ -35,8 +34,11 @@ pub async fn ask(
 ) -> Result<Answered, RpcError> {
     let client = ToClient::of(asking, core);
     let mut params = params.map(Cow::Borrowed);
+    let mut replica = None;
     for _ in 0..INPUT_ROUNDS_MAX {
-        let answered = once(asking, &client, server, params.as_deref(), level).await?;
+        let answered = once(asking, &client, server, params.as_deref(), level, replica).await?;
+        // What it asks for, that process alone may understand.
+        replica = Some(answered.replica);
         let Some(required) = required(&answered) else { return Ok(answered) };
         let next = answer_all(asking, &client, server, params.as_deref(), &required).await?;
         params = Some(Cow::Owned(next));
@@ -59,14 +61,10 @@ async fn once(
     server: &Server,
     params: Option<&str>,
     level: Option<Level>,
+    replica: Option<u32>,
 ) -> Result<Answered, RpcError> {
     let (sender, mut requests) = mpsc::channel(SERVER_REQUESTS_QUEUE);
-    let side = ClientSide {
-        notifications: asking.stream.clone(),
-        requests: Some(sender),
-        client: asking.client(),
-        principal: asking.kept_for(),
-    };
+    let side = asking.side(Some(sender), replica);
     let asked = asking.asked(params, level);
     let mut answer = std::pin::pin!(server.ask(&asked, &side));
     let mut put = JoinSet::new();

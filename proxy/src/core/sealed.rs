@@ -25,7 +25,12 @@ pub enum Kept {
     /// The number of a parked call.
     Parked(u64),
     /// A server's own state.
-    Inner(String),
+    Inner {
+        /// As it wrote it.
+        state: String,
+        /// The replica that did.
+        replica: u32,
+    },
 }
 
 /// What it is bound to.
@@ -137,8 +142,9 @@ mod tests {
     #[test]
     fn what_was_sealed_comes_back_in_time_for_its_principal_and_request() {
         let seal = Seal::new();
-        let text = seal.seal(Kept::Inner("s\u{e9}cret".into()), MINE, SOON).unwrap();
-        assert_eq!(seal.open(&text, MINE, Duration::ZERO).unwrap(), Kept::Inner("s\u{e9}cret".into()));
+        let kept = || Kept::Inner { state: "s\u{e9}cret".into(), replica: 2 };
+        let text = seal.seal(kept(), MINE, SOON).unwrap();
+        assert_eq!(seal.open(&text, MINE, Duration::ZERO).unwrap(), kept());
         assert!(refusal(&seal, &text, MINE, SOON).contains("expired"));
         let other = Bound { principal: &Principal::TokenBearer, ..MINE };
         assert!(refusal(&seal, &text, other, Duration::ZERO).contains("another request"));
@@ -172,7 +178,8 @@ mod tests {
     #[test]
     fn the_same_state_is_never_sealed_alike_and_shows_nothing() {
         let seal = Seal::new();
-        let make = || seal.seal(Kept::Inner("secret".into()), MINE, SOON).unwrap();
+        let kept = || Kept::Inner { state: "secret".into(), replica: 0 };
+        let make = || seal.seal(kept(), MINE, SOON).unwrap();
         let (one, two) = (make(), make());
         assert_ne!(one, two);
         let bytes = URL_SAFE_NO_PAD.decode(&one).unwrap();

@@ -15,7 +15,7 @@ use crate::mcp::object::{Keys, Object, quote};
 use crate::mcp::within::array;
 use crate::servers::era::Facts;
 use crate::servers::pending::ReplyKind;
-use crate::servers::server::State;
+use crate::servers::server::Ready;
 use only1mcp_policy::view::ToolRules;
 use only1mcp_wire::ServerName;
 use std::borrow::Cow;
@@ -100,13 +100,18 @@ fn without_refused<'a>(result: &'a str, list: &str, key: &str, rules: &ToolRules
 
 /// What a server says of itself: of the running process, or of the last one.
 async fn facts(member: &Member) -> Result<Arc<Facts>, RpcError> {
-    // A start may take two processes: one that is silent, and one that is greeted as legacy.
-    let limit = Duration::from_millis(member.server.view().startup_timeout_ms) * 2;
-    match (member.server.ready(Instant::now() + limit).await, member.server.facts()) {
+    match (running(member).await, member.server.facts()) {
         (Ok(ready), _) => Ok(ready.facts),
         (Err(_), Some(facts)) => Ok(facts),
         (Err(error), None) => Err(error),
     }
+}
+
+/// The process that is asked for lists and told what is watched.
+async fn running(member: &Member) -> Result<Ready, RpcError> {
+    // A start may take two processes: one that is silent, and one that is greeted as legacy.
+    let limit = Duration::from_millis(member.server.view().startup_timeout_ms) * 2;
+    member.server.ready(Instant::now() + limit).await
 }
 
 /// `logging/setLevel`: remembered for this session; servers shared by several get the most talkative level.
@@ -137,7 +142,8 @@ pub async fn set_level(
 /// [`RpcError`] if the server does not agree.
 pub async fn watch(asking: &Asking<'_>, member: &Member, uri: &str) -> Result<Answer, RpcError> {
     let Some(session) = asking.caller.session else { return Err(asking.not_found()) };
-    let facts = facts(member).await?;
+    let ready = running(member).await?;
+    let facts = ready.facts.clone();
     if !facts.offers.subscribe {
         return Err(asking.not_found());
     }
@@ -151,7 +157,7 @@ pub async fn watch(asking: &Asking<'_>, member: &Member, uri: &str) -> Result<An
     }
     let _expected = member.watching.expect(uri);
     if facts.era == Era::Legacy && !member.watching.is_watched(uri) {
-        let answered = listing::ask(&member.server, "resources/subscribe", Some(&uri_params(uri)))
+        let answered = listing::ask(&member.server, &ready, "resources/subscribe", Some(&uri_params(uri)))
             .await
             .map_err(|reason| RpcError::new(crate::mcp::error::SERVER_UNAVAILABLE, reason))?;
         if answered.reply.kind() != ReplyKind::Result {
@@ -182,14 +188,11 @@ pub fn unwatch_all(member: &Member, session: u64) {
 
 /// A modern server learns it from its next `subscriptions/listen`.
 fn tell_unwatched(member: &Member, uris: Vec<String>) {
-    let is_legacy = member.server.facts().is_some_and(|facts| facts.era == Era::Legacy);
-    if !is_legacy || !member.server.is_ready() {
-        return;
-    }
+    let Some(ready) = member.server.lead().filter(|ready| ready.facts.era == Era::Legacy) else { return };
     let server = member.server.clone();
     tokio::spawn(async move {
         for uri in uris {
-            let _ = listing::ask(&server, "resources/unsubscribe", Some(&uri_params(&uri))).await;
+            let _ = listing::ask(&server, &ready, "resources/unsubscribe", Some(&uri_params(&uri))).await;
         }
     });
 }
@@ -225,9 +228,7 @@ pub fn roots_changed(core: &Core, caller: &Caller) {
 }
 
 fn notify(member: &Member, era: Era, method: &str, params: Option<&str>) {
-    if let State::Ready(ready) = &*member.server.state().borrow()
-        && ready.facts.era == era
-    {
+    for ready in member.server.running().iter().filter(|ready| ready.facts.era == era) {
         ready.connection.notify(method, params);
     }
 }

@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::core::member::Member;
 use crate::exchange::Era;
-use crate::servers::server::State;
+use crate::servers::replica::Replica;
 use crate::servers::spawn::InForce;
 use futures_util::future::join_all;
 use only1mcp_policy::view::Scope;
@@ -37,7 +37,7 @@ pub struct Status {
 pub struct ServerStatus {
     /// Its name.
     pub id: String,
-    /// `starting`, `ready`, `restarting`, `failed`, `idle` or `stopped`.
+    /// `starting`, `ready`, `restarting`, `failed`, `quarantined`, `idle` or `stopped`.
     pub state: &'static str,
     /// Processes that run, of a server that clients do not share.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,12 +66,39 @@ pub struct ServerStatus {
     pub prompts: usize,
     /// Requests of clients it was asked.
     pub calls: u64,
-    /// Times it was started again.
+    /// Those of them that failed without an answer of the server.
+    pub failures: u64,
+    /// Requests that were given to a second process.
+    pub retries: u64,
+    /// Times a process of it was started again.
     pub restarts: u64,
+    /// Its replicas.
+    pub replicas: Vec<ReplicaStatus>,
     /// Why it failed or ended last.
     pub last_error: Option<String>,
     /// What it uses of its limits, where that is counted. Filled by [`measure`].
     pub usage: Option<UsageStatus>,
+}
+
+/// One replica of a server at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReplicaStatus {
+    /// From 0 on.
+    pub number: u32,
+    /// `starting`, `ready`, `ill`, `restarting`, `failed`, `quarantined`, `idle` or `stopped`.
+    pub state: &'static str,
+    /// The process id of its PID 1, as the launcher sees it.
+    pub pid: Option<u32>,
+    /// `closed`, `open` or `half-open`: whether requests reach it.
+    pub circuit: &'static str,
+    /// Requests in its hands.
+    pub in_flight: usize,
+    /// Requests its process has been given.
+    pub calls: u64,
+    /// Times it was started again.
+    pub restarts: u64,
+    /// Why it failed or ended last.
+    pub last_error: Option<String>,
 }
 
 /// What a server uses of its limits, and how often it ran into them since it was started.
@@ -124,10 +151,9 @@ pub async fn measure(status: &mut Status, core: &Core) {
     let catalogue = core.catalogue();
     let shown: Vec<Arc<Member>> = catalogue.members.iter().map(|member| shown_for(core, member)).collect();
     let usages = join_all(shown.iter().map(|member| async {
-        let state = member.server.state().borrow().clone();
-        match state {
-            State::Ready(ready) => ready.connection.usage().await,
-            _ => None,
+        match member.server.lead() {
+            Some(ready) => ready.connection.usage().await,
+            None => None,
         }
     }))
     .await;
@@ -165,6 +191,8 @@ fn of_server(core: &Core, member: &Arc<Member>) -> ServerStatus {
     ServerStatus {
         processes: Some(core.running_instances(member.name()).len()),
         calls: own().map(|own| own.server.calls()).sum(),
+        failures: own().map(|own| own.server.failures()).sum(),
+        retries: own().map(|own| own.server.retries()).sum(),
         restarts: own().map(|own| own.server.restarts()).sum(),
         ..shown
     }
@@ -178,11 +206,9 @@ fn shown_for(core: &Core, member: &Arc<Member>) -> Arc<Member> {
 
 fn of_instance(member: &Member) -> ServerStatus {
     let server = &member.server;
-    let state = server.state().borrow().clone();
-    let spawned = match &state {
-        State::Ready(ready) => Some(&ready.connection.spawned),
-        _ => None,
-    };
+    let state = server.state();
+    let lead = server.lead();
+    let spawned = lead.as_ref().map(|ready| &ready.connection.spawned);
     let (facts, lists) = (server.facts(), member.lists());
     let words = |walls: &mut dyn Iterator<Item = Wall>| walls.map(Wall::phrase).collect();
     ServerStatus {
@@ -204,9 +230,26 @@ fn of_instance(member: &Member) -> ServerStatus {
         resources: lists.resources.len(),
         prompts: lists.prompts.len(),
         calls: server.calls(),
+        failures: server.failures(),
+        retries: server.retries(),
         restarts: server.restarts(),
+        replicas: server.pool().replicas.iter().map(|replica| of_replica(replica)).collect(),
         last_error: server.last_error().map(|reason| reason.to_string()),
         usage: None,
+    }
+}
+
+fn of_replica(replica: &Replica) -> ReplicaStatus {
+    let state = replica.state().borrow().word();
+    ReplicaStatus {
+        number: replica.number,
+        state: if state == "ready" && replica.is_ill() { "ill" } else { state },
+        pid: replica.running().map(|ready| ready.connection.spawned.pid),
+        circuit: replica.circuit_word(),
+        in_flight: replica.load(),
+        calls: replica.served(),
+        restarts: replica.restarts(),
+        last_error: replica.last_error().map(|(_, reason)| reason.to_string()),
     }
 }
 

@@ -110,16 +110,16 @@ impl Watching {
         let (watching, server, ready) = (self.clone(), server.clone(), ready.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
             match ready.facts.era {
-                Era::Legacy => watching.subscribe_again(&server).await,
+                Era::Legacy => watching.subscribe_again(&server, &ready).await,
                 Era::Modern => watching.listen(&server, &ready).await,
             }
         }))
     }
 
-    async fn subscribe_again(&self, server: &Server) {
+    async fn subscribe_again(&self, server: &Server, ready: &Ready) {
         for uri in self.uris() {
             let params = format!("{{\"uri\":{}}}", quote(&uri));
-            if let Err(reason) = listing::ask(server, "resources/subscribe", Some(&params)).await {
+            if let Err(reason) = listing::ask(server, ready, "resources/subscribe", Some(&params)).await {
                 let reason = cut(&reason, QUOTED_BYTES_MAX);
                 tracing::warn!(server = %server.name, uri, reason, "a resource could not be watched again");
             }

@@ -151,7 +151,10 @@ mod tests {
             resources: 0,
             prompts: 1,
             calls: 0,
+            failures: 0,
+            retries: 0,
             restarts: 0,
+            replicas: Vec::new(),
             usage: None,
             last_error: None,
         }

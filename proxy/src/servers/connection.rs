@@ -67,6 +67,8 @@ pub struct Counters {
     pub declined: AtomicU64,
     /// Notifications nobody could be given.
     pub dropped_notifications: AtomicU64,
+    /// Messages of any kind.
+    pub messages: AtomicU64,
 }
 
 /// A request ready to be written.
@@ -251,6 +253,12 @@ impl Connection {
         self.stderr.lines()
     }
 
+    /// How many messages it has written.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.counters.messages.load(Ordering::Relaxed)
+    }
+
     /// Whether it has asked a client anything so far.
     #[must_use]
     pub fn has_asked(&self) -> bool {
@@ -261,6 +269,12 @@ impl Connection {
     #[must_use]
     pub fn has_calls_of_others(&self, client: &ClientKey) -> bool {
         self.pending.has_calls_of_others(client)
+    }
+
+    /// Whether it waits for an answer of a client.
+    #[must_use]
+    pub fn waits_for_a_client(&self) -> bool {
+        self.open_requests.is_any()
     }
 
     /// Requests in its hands.

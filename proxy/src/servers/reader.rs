@@ -61,7 +61,9 @@ fn take_line(connection: &Arc<Connection>, mut line: BytesMut) -> bool {
         return true;
     }
     let line = line.freeze();
-    match Envelope::parse(&line) {
+    let envelope = Envelope::parse(&line);
+    connection.counters.messages.fetch_add(u64::from(envelope.is_ok()), Ordering::Relaxed);
+    match envelope {
         Ok(Envelope::Response { id, outcome }) => take_response(connection, &line, id, outcome),
         Ok(Envelope::Request { id, method, params }) => take_request(connection, id, &method, params),
         Ok(Envelope::Notification { method, params }) => take_notification(connection, &method, params),

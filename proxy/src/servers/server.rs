@@ -1,26 +1,29 @@
-//! One configured server: its state, and what is remembered from one process to the next. Its life is in
-//! [`life`], how it is asked in [`ask`].
+//! One configured server: its replicas, and what is remembered from one process to the next. Which replica gets a
+//! request is decided in [`pick`], how it is asked in [`ask`].
 
 pub mod ask;
-mod life;
-mod turns;
+mod homes;
+mod pick;
 
 use crate::exchange::{Era, no_capabilities};
 use crate::limits::{DRAIN_POLL, DRAIN_TIME, WAITING_MAX};
-use crate::mcp::error::{OVERLOADED, RpcError, SERVER_UNAVAILABLE};
+use crate::mcp::error::{RpcError, SERVER_UNAVAILABLE};
+use crate::servers::balancer::Balancer;
+use crate::servers::budget::RetryBudget;
 use crate::servers::connection::{Connection, Notices};
 use crate::servers::era::Facts;
 use crate::servers::pending::Reply;
+use crate::servers::replica::Replica;
 use crate::servers::spawn::Spawner;
+use homes::Homes;
 use only1mcp_policy::view::ServerView;
 use only1mcp_wire::{Partition, ServerName};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
-use turns::Turns;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 /// One configured server.
 pub struct Server {
@@ -28,28 +31,55 @@ pub struct Server {
     pub name: ServerName,
     /// Whose processes they are.
     pub tenant: Tenant,
+    common: Arc<Common>,
+    pool: RwLock<Arc<Pool>>,
+    is_running: AtomicBool,
+    /// The process that is asked for lists and told what is watched.
+    lead: Mutex<Option<Ready>>,
+    homes: Homes,
+    /// Tools of which the server says that they may be called twice.
+    repeatable: RwLock<HashSet<String>>,
+    budget: RetryBudget,
+    /// Requests of clients.
+    calls: AtomicU64,
+    /// Those of them that failed without an answer of the server.
+    failures: AtomicU64,
+    /// Requests that were given to a second process.
+    retries: AtomicU64,
+}
+
+/// The replicas, and who chooses among them.
+#[derive(Debug)]
+pub struct Pool {
+    /// In the order of their numbers.
+    pub replicas: Vec<Arc<Replica>>,
+    balancer: Balancer,
+}
+
+/// What all replicas of a server have in common.
+pub struct Common {
+    /// The server's name.
+    pub name: ServerName,
+    /// Whose processes they are.
+    pub tenant: Tenant,
+    /// Who starts them.
+    pub spawner: Arc<dyn Spawner>,
+    /// Who hears what they say unasked.
+    pub notices: Arc<dyn Notices>,
     view: RwLock<Arc<ServerView>>,
-    spawner: Arc<dyn Spawner>,
-    notices: Arc<dyn Notices>,
-    state: watch::Sender<State>,
-    stopped: CancellationToken,
-    /// Wakes it when it is idle.
-    wake: Notify,
+    /// Told at every change of a replica that may decide who gets a request.
+    changed: watch::Sender<()>,
+    /// Told when the view is another.
+    view_changed: watch::Sender<()>,
     /// Whether somebody waits for news of it, so that it must not end as idle.
     is_awaited: OnceLock<Awaited>,
     last_used: Mutex<Instant>,
-    /// Requests that wait for it to become ready.
+    /// Requests of clients that are not answered yet.
+    unanswered: AtomicU64,
+    /// Requests that wait for a process.
     waiting: Semaphore,
-    /// Whose turn it is, once it is known that it asks its clients.
-    turns: Turns,
-    asks: AtomicBool,
     /// The last id given to a request; 0 and 1 belong to the greeting.
     ids: AtomicU64,
-    /// Requests of clients.
-    calls: AtomicU64,
-    /// Those of them that are not answered yet.
-    unanswered: AtomicU64,
-    restarts: AtomicU64,
     memory: Mutex<Memory>,
 }
 
@@ -81,10 +111,9 @@ struct Memory {
     /// The digest of the plan, and which era a process of that plan turned out to be.
     verdict: Option<(String, Era)>,
     facts: Option<Arc<Facts>>,
-    last_error: Option<Arc<str>>,
 }
 
-/// Where a server is in its life.
+/// Where a replica is in its life.
 #[derive(Clone, Debug)]
 pub enum State {
     /// Its first process is being started.
@@ -95,6 +124,8 @@ pub enum State {
     Restarting,
     /// It could not be started, and why. It is tried again from time to time.
     Failed(Arc<str>),
+    /// It failed again and again, and why. It is tried again after a long while, or when its plan is another.
+    Quarantined(Arc<str>),
     /// It was idle for long enough, or was never needed; the next request starts it.
     Idle,
     /// It was ended by us.
@@ -108,6 +139,8 @@ pub struct Ready {
     pub connection: Arc<Connection>,
     /// What it says of itself.
     pub facts: Arc<Facts>,
+    /// The digest of its plan.
+    pub digest: Arc<str>,
 }
 
 /// A server's answer to a client's request.
@@ -117,11 +150,19 @@ pub struct Answered {
     pub reply: Reply,
     /// Who wrote it.
     pub facts: Arc<Facts>,
+    /// The number of the replica that did.
+    pub replica: u32,
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Common").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -134,9 +175,85 @@ impl State {
             Self::Ready(_) => "ready",
             Self::Restarting => "restarting",
             Self::Failed(_) => "failed",
+            Self::Quarantined(_) => "quarantined",
             Self::Idle => "idle",
             Self::Stopped => "stopped",
         }
+    }
+
+    /// Why there is no process, if it could not be started.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Failed(reason) | Self::Quarantined(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl Common {
+    /// The server's rules and times.
+    #[must_use]
+    pub fn view(&self) -> Arc<ServerView> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells whoever waits that a replica is another now.
+    pub fn replica_changed(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Tells when the view is another.
+    #[must_use]
+    pub fn view_changes(&self) -> watch::Receiver<()> {
+        self.view_changed.subscribe()
+    }
+
+    /// When it was last asked something.
+    #[must_use]
+    pub fn last_used(&self) -> Instant {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is asked something now.
+    pub fn used(&self) {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether nobody would miss its processes now.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) == 0
+            && !self.is_awaited.get().is_some_and(|awaited| awaited())
+    }
+
+    /// Whether requests wait for a process.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        self.waiting.available_permits() < WAITING_MAX
+    }
+
+    /// An id no other request to the server has.
+    #[must_use]
+    pub fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Which era a process of this plan turned out to be.
+    #[must_use]
+    pub fn verdict(&self, digest: &str) -> Option<Era> {
+        self.memory().verdict.as_ref().filter(|(of, _)| of == digest).map(|(_, era)| *era)
+    }
+
+    /// Remembers what a process of this plan said of itself.
+    pub fn learn(&self, digest: &str, facts: &Arc<Facts>) {
+        let mut memory = self.memory();
+        memory.verdict = Some((digest.to_owned(), facts.era));
+        memory.facts = Some(facts.clone());
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,92 +267,171 @@ impl Server {
         notices: Arc<dyn Notices>,
         tenant: Tenant,
     ) -> Arc<Self> {
+        let common = Arc::new(Common {
+            name: name.clone(),
+            tenant: tenant.clone(),
+            spawner,
+            notices,
+            view: RwLock::new(Arc::new(view)),
+            changed: watch::Sender::new(()),
+            view_changed: watch::Sender::new(()),
+            is_awaited: OnceLock::new(),
+            last_used: Mutex::new(Instant::now()),
+            unanswered: AtomicU64::new(0),
+            waiting: Semaphore::new(WAITING_MAX),
+            ids: AtomicU64::new(1),
+            memory: Mutex::default(),
+        });
+        let pool = RwLock::new(Arc::new(Pool::of(&common, &[], State::Starting)));
         Arc::new(Self {
             name,
             tenant,
-            view: RwLock::new(Arc::new(view)),
-            spawner,
-            notices,
-            state: watch::Sender::new(State::Starting),
-            stopped: CancellationToken::new(),
-            wake: Notify::new(),
-            is_awaited: OnceLock::new(),
-            last_used: Mutex::new(Instant::now()),
-            waiting: Semaphore::new(WAITING_MAX),
-            turns: Turns::default(),
-            asks: AtomicBool::new(false),
-            ids: AtomicU64::new(1),
+            common,
+            pool,
+            is_running: AtomicBool::new(false),
+            lead: Mutex::default(),
+            homes: Homes::default(),
+            repeatable: RwLock::default(),
+            budget: RetryBudget::default(),
             calls: AtomicU64::new(0),
-            unanswered: AtomicU64::new(0),
-            restarts: AtomicU64::new(0),
-            memory: Mutex::default(),
+            failures: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
         })
     }
 
     /// Its rules and times.
     #[must_use]
     pub fn view(&self) -> Arc<ServerView> {
-        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.common.view()
     }
 
-    /// Gives it other rules and times. A plan with another digest needs a process of its own.
+    /// Gives it other rules and times. Processes of another plan are replaced, one by one and without a gap; replicas
+    /// there are too few of are started, those there are too many of are ended when they have answered.
     pub fn set_view(&self, view: ServerView) {
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        *self.common.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+        let old = pool.clone();
+        let rests = old.replicas.iter().all(|replica| matches!(*replica.state().borrow(), State::Idle));
+        let state = if rests { State::Idle } else { State::Starting };
+        let new = Arc::new(Pool::of(&self.common, &old.replicas, state));
+        *pool = new.clone();
+        drop(pool);
+        if self.is_running.load(Ordering::Acquire) {
+            for replica in new.replicas.get(old.replicas.len()..).unwrap_or_default() {
+                tokio::spawn(replica.clone().run());
+            }
+        }
+        for replica in old.replicas.get(new.replicas.len()..).unwrap_or_default() {
+            let replica = replica.clone();
+            tokio::spawn(async move { replica.retire().await });
+        }
+        self.common.view_changed.send_replace(());
+        self.common.replica_changed();
     }
 
-    /// Has it start only when it is needed, with what is known of other processes of the same plan.
+    /// Runs its replicas until [`Server::stop`].
+    pub fn run(&self) {
+        self.is_running.store(true, Ordering::Release);
+        for replica in &self.pool().replicas {
+            tokio::spawn(replica.clone().run());
+        }
+    }
+
+    /// Has it start only when it is needed, with what is known of other processes of the same plan. Before
+    /// [`Server::run`].
     pub fn rest(&self, facts: Option<Arc<Facts>>) {
-        let mut memory = self.memory();
-        memory.verdict = facts.as_ref().map(|facts| (self.view().digest.clone(), facts.era));
+        let digest = self.view().digest.clone();
+        let mut memory = self.common.memory();
+        memory.verdict = facts.as_ref().map(|facts| (digest, facts.era));
         memory.facts = facts;
         drop(memory);
-        self.state.send_replace(State::Idle);
+        self.pool().replicas.iter().for_each(|replica| replica.set_state(State::Idle));
+    }
+
+    /// Its replicas now.
+    #[must_use]
+    pub fn pool(&self) -> Arc<Pool> {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps it from ending as idle while this holds.
     pub fn awaited_while(&self, is_awaited: impl Fn() -> bool + Send + Sync + 'static) {
-        let _ = self.is_awaited.set(Box::new(is_awaited));
+        let _ = self.common.is_awaited.set(Box::new(is_awaited));
     }
 
     /// When it was last asked something.
     #[must_use]
     pub fn last_used(&self) -> Instant {
-        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner)
+        self.common.last_used()
     }
 
-    fn used(&self) {
-        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    /// Whether nobody would miss its process now.
+    /// Whether nobody would miss its processes now.
     #[must_use]
     pub fn is_unused(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed) == 0
-            && !self.is_awaited.get().is_some_and(|awaited| awaited())
+        self.common.is_unused()
     }
 
-    /// Where it is in its life, now and later.
+    /// Tells at every change of a replica.
     #[must_use]
-    pub fn state(&self) -> watch::Receiver<State> {
-        self.state.subscribe()
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.common.changed.subscribe()
+    }
+
+    /// Where it is in its life: what its ablest replica is.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let pool = self.pool();
+        let mut states = pool.replicas.iter().map(|replica| replica.state().borrow().clone());
+        let rank = |state: &State| match state {
+            State::Ready(_) => 0,
+            State::Starting => 1,
+            State::Restarting => 2,
+            State::Idle => 3,
+            State::Failed(_) => 4,
+            State::Quarantined(_) => 5,
+            State::Stopped => 6,
+        };
+        let first = states.next().unwrap_or(State::Stopped);
+        states.fold(first, |best, state| if rank(&state) < rank(&best) { state } else { best })
     }
 
     /// Whether a process runs and may be asked.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Ready(_))
+        matches!(self.state(), State::Ready(_))
+    }
+
+    /// All processes that run.
+    #[must_use]
+    pub fn running(&self) -> Vec<Ready> {
+        self.pool().replicas.iter().filter_map(|replica| replica.running()).collect()
+    }
+
+    /// The process that is asked for lists and told what is watched: one of them, for as long as it runs.
+    #[must_use]
+    pub fn lead(&self) -> Option<Ready> {
+        let mut lead = self.lead.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running();
+        let same = |ready: &&Ready| {
+            lead.as_ref().is_some_and(|lead| Arc::ptr_eq(&lead.connection, &ready.connection))
+        };
+        *lead = running.iter().find(same).or(running.first()).cloned();
+        lead.clone()
     }
 
     /// What it said of itself last, even if it is not running now.
     #[must_use]
     pub fn facts(&self) -> Option<Arc<Facts>> {
-        self.memory().facts.clone()
+        self.common.memory().facts.clone()
     }
 
-    /// Why it failed or ended last.
+    /// Why a process of it failed or ended last.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<str>> {
-        self.memory().last_error.clone()
+        let pool = self.pool();
+        let mut errors: Vec<_> = pool.replicas.iter().filter_map(|replica| replica.last_error()).collect();
+        errors.sort_by_key(|(at, _)| *at);
+        errors.pop().map(|(_, reason)| reason)
     }
 
     /// Requests of clients so far.
@@ -244,21 +440,47 @@ impl Server {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Times it was started again.
+    /// Those of them that failed without an answer of the server.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were given to a second process.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Requests of clients that are not answered yet.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.common.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Times a process of it was started again.
     #[must_use]
     pub fn restarts(&self) -> u64 {
-        self.restarts.load(Ordering::Relaxed)
+        self.pool().replicas.iter().map(|replica| replica.restarts()).sum()
     }
 
     /// Ends it for good.
     pub fn stop(&self) {
-        self.stopped.cancel();
+        self.pool().replicas.iter().for_each(|replica| replica.stop());
+    }
+
+    /// Waits until all its processes have ended.
+    pub async fn stopped(&self) {
+        for replica in &self.pool().replicas {
+            let mut state = replica.state();
+            let _ = state.wait_for(|state| matches!(state, State::Stopped)).await;
+        }
     }
 
     /// Ends it for good when clients have their answers, or after [`DRAIN_TIME`].
     pub async fn retire(&self) {
         let deadline = Instant::now() + DRAIN_TIME;
-        while self.unanswered.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+        while self.unanswered() > 0 && Instant::now() < deadline {
             tokio::time::sleep(DRAIN_POLL).await;
         }
         self.stop();
@@ -267,57 +489,38 @@ impl Server {
     /// An id no other request to it has.
     #[must_use]
     pub fn next_id(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::Relaxed) + 1
+        self.common.next_id()
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Remembers of which tools the server says that they may be called twice.
+    pub fn set_repeatable(&self, tools: HashSet<String>) {
+        *self.repeatable.write().unwrap_or_else(PoisonError::into_inner) = tools;
     }
 
-    /// The running server; waits for it until `deadline` while it starts.
-    ///
-    /// # Errors
-    /// [`RpcError`] if it cannot be asked.
-    pub async fn ready(&self, deadline: Instant) -> Result<Ready, RpcError> {
-        if let State::Ready(ready) = &*self.state.borrow()
-            && !ready.connection.is_closed()
-        {
-            return Ok(ready.clone());
-        }
-        let Ok(_permit) = self.waiting.try_acquire() else {
-            return Err(RpcError::new(
-                OVERLOADED,
-                format!("too many requests wait for server \"{}\"", self.name),
-            ));
-        };
-        let mut state = self.state.subscribe();
-        self.wake.notify_one();
-        let settled = state.wait_for(|state| match state {
-            State::Ready(ready) => !ready.connection.is_closed(),
-            State::Failed(_) | State::Stopped => true,
-            State::Starting | State::Restarting | State::Idle => false,
-        });
-        match timeout_at(deadline, settled).await {
-            Ok(Ok(state)) => match &*state {
-                State::Ready(ready) => Ok(ready.clone()),
-                State::Failed(reason) => Err(self.unavailable(reason)),
-                _ => Err(self.unavailable("it was stopped")),
-            },
-            Ok(Err(_)) => Err(self.unavailable("it was stopped")),
-            Err(_) => Err(self.unavailable("it has not started in time")),
-        }
+    fn says_repeatable(&self, tool: &str) -> bool {
+        self.repeatable.read().unwrap_or_else(PoisonError::into_inner).contains(tool)
     }
 
     /// Why it cannot be asked now, if it has failed.
     #[must_use]
     pub fn failure(&self) -> Option<RpcError> {
-        match &*self.state.borrow() {
-            State::Failed(reason) => Some(self.unavailable(reason)),
-            _ => None,
-        }
+        self.state().failure().map(|reason| self.unavailable(reason))
     }
 
     fn unavailable(&self, reason: &str) -> RpcError {
         RpcError::new(SERVER_UNAVAILABLE, format!("server \"{}\" is not running: {reason}", self.name))
+    }
+}
+
+impl Pool {
+    /// As many replicas as the view says: those there are, and new ones in this state.
+    fn of(common: &Arc<Common>, before: &[Arc<Replica>], state: State) -> Self {
+        let view = common.view();
+        let fresh = |number| Replica::new(number, common.clone(), state.clone());
+        let replicas = (0..view.replicas.max(1)).map(|number| {
+            let kept = before.iter().find(|replica| replica.number == number);
+            kept.cloned().unwrap_or_else(|| fresh(number))
+        });
+        Self { replicas: replicas.collect(), balancer: Balancer::new(view.routing, view.replicas.max(1)) }
     }
 }

@@ -46,6 +46,12 @@ impl OpenRequests {
         Ok(withdrawn)
     }
 
+    /// Whether a client's answer is waited for.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// Takes back the request of this raw id. False if there is none.
     pub fn withdraw(&self, id: &str) -> bool {
         self.lock().get(id).is_some_and(|request| {
