@@ -13,6 +13,7 @@ use crate::servers::connection::{Connection, Notices};
 use crate::servers::server::{Ready, Server, State};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
+use only1mcp_policy::view::ToolRules;
 use only1mcp_wire::ServerName;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -137,6 +138,15 @@ impl Member {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         *self.settled.borrow()
+    }
+
+    /// Leaves out of its lists what these rules refuse. True if that was anything.
+    pub fn forget_refused(&self, rules: &ToolRules) -> bool {
+        let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        let allowed = lists.allowed(rules);
+        let is_less = allowed.tools.len() < lists.tools.len();
+        *lists = Arc::new(allowed);
+        is_less
     }
 
     /// Has its tools gone through the gate again, after its rules changed.

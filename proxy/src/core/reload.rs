@@ -1,5 +1,5 @@
-//! A configuration comes into force: servers that are new are started, those that are gone are ended,
-//! those whose plan has changed get a new process, all others go on undisturbed.
+//! A configuration comes into force: servers that are new are started, those that are gone are ended when they have
+//! answered, those whose plan has changed have their processes replaced, all others go on undisturbed.
 
 use crate::core::Core;
 use crate::core::catalogue::Catalogue;
@@ -45,19 +45,15 @@ impl Core {
             }
             next
         });
-        for member in &self.catalogue().members {
+        self.instances.end(|member| !new.view.servers.iter().any(|view| is_same(member, view)));
+        let catalogue = self.catalogue();
+        for member in catalogue.members.iter().chain(&self.instances.all()) {
             let view = new.view.servers.iter().find(|view| view.id == member.name().as_str());
             if let Some(view) = view.filter(|view| **view != *member.server.view()) {
-                member.server.set_view((*view).clone());
-                member.rules_changed();
-            }
-        }
-        self.instances.end(|member| {
-            !new.view.servers.iter().any(|view| is_same(member, view) && view.scope != Scope::Shared)
-        });
-        for member in self.instances.all() {
-            let view = new.view.servers.iter().find(|view| view.id == member.name().as_str());
-            if let Some(view) = view.filter(|view| **view != *member.server.view()) {
+                // Whoever waits is told of what is refused from now on; what is allowed now is fetched.
+                if member.forget_refused(&view.tools) && member.owner.is_none() {
+                    changed.push(member.name().clone());
+                }
                 member.server.set_view((*view).clone());
                 member.rules_changed();
             }
@@ -103,6 +99,7 @@ impl Core {
     }
 }
 
+/// Whether it can go on under this view. Who shares its processes decides what they are, so that may not change.
 fn is_same(member: &Member, view: &ServerView) -> bool {
-    member.name().as_str() == view.id && member.server.view().digest == view.digest
+    member.name().as_str() == view.id && member.server.view().scope == view.scope
 }

@@ -225,14 +225,28 @@ async fn the_number_of_processes_is_bounded_and_who_does_not_use_one_makes_room(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_without_the_server_or_with_another_plan_ends_its_processes() {
+async fn processes_of_another_plan_end_if_nobody_needs_them_and_are_replaced_if_they_never_rest() {
     let bench = bench(Scope::Session, &Fixture::new(Legacy));
     let one = caller(Legacy, 1, 7, "{}");
+    let own = |digest: &str, idle_timeout_ms| ServerView {
+        scope: Scope::Session,
+        digest: digest.into(),
+        idle_timeout_ms,
+        ..server_view("own")
+    };
+    let processes_under = async |generation, view| {
+        reload(&bench, generation, view);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        bench.core.status().servers[0].processes
+    };
     process(&bench, &one).await;
-    reload(&bench, 2, ServerView { scope: Scope::Session, digest: "another".into(), ..server_view("own") });
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(bench.core.status().servers[0].processes, Some(0));
+    assert_eq!(processes_under(2, own("another", Some(60_000))).await, Some(0));
     assert_eq!(process(&bench, &one).await, "2");
+    assert_eq!(processes_under(3, own("a third", None)).await, Some(1));
+    assert_eq!(process(&bench, &one).await, "3", "replaced before anybody asked");
+    reload(&bench, 4, server_view("another"));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(bench.core.instances.all().is_empty());
 }
 
 fn reload(bench: &Bench, generation: u64, view_of: ServerView) {

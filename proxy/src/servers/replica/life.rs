@@ -200,6 +200,12 @@ impl Replica {
                     connection.close("it did not answer health checks");
                 }
                 why = self.worn_out(&ready, began) => {
+                    let is_on_demand = self.common.view().idle_timeout_ms.is_some();
+                    if is_on_demand && self.common.is_unused() && self.rest_if_unused(&ready) {
+                        connection.close(why);
+                        connection.exit(EXIT_REPORT_WAIT).await;
+                        return Ended::Idle;
+                    }
                     if let Some(next) = self.replace(&ready, why).await {
                         (ready, began) = (next, Instant::now());
                     }
