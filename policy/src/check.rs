@@ -2,6 +2,7 @@
 
 mod environment;
 mod grants;
+pub mod pool;
 pub mod proxy;
 pub mod server;
 mod visible;

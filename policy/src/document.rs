@@ -5,6 +5,7 @@ pub mod config;
 pub mod keys;
 pub mod node;
 pub mod policy;
+pub mod pool;
 pub mod reader;
 pub mod toml;
 pub mod units;

@@ -52,6 +52,8 @@ pub const HEALTH_INTERVAL_MS_DEFAULT: u64 = 10_000;
 pub const HEALTH_TIMEOUT_MS_DEFAULT: u64 = 5_000;
 /// The default of `proxy.health.failure_threshold`.
 pub const HEALTH_FAILURE_THRESHOLD_DEFAULT: u32 = 3;
+/// Shortest time between two checks, and for one, that may be asked for, milliseconds.
+pub const HEALTH_MS_MIN: u64 = 50;
 /// What may be asked for by `failure_threshold`.
 pub const FAILURE_THRESHOLD: std::ops::RangeInclusive<u64> = 1..=100;
 /// Calls of all clients, and of one, that a server has in its hands unless told otherwise.

@@ -5,7 +5,7 @@ use crate::check::server::Server;
 use crate::finding::{Finding, Findings, Severity};
 use crate::limits::{SCOPED_PROCESSES_MAX, SPAWN_BURST, SPAWN_INSTANCES, SPAWNS_PER_MINUTE};
 use crate::system_calls;
-use crate::view::{ProxyView, Scope, ServerView, View};
+use crate::view::{ProxyView, RoutingView, Scope, ServerView, View};
 use only1mcp_wire::plan::{BindKind, PlanSet, ServerPlan, SpawnLimits};
 use only1mcp_wire::{DecodeError, Encode, ServerName};
 use sha2::{Digest, Sha256};
@@ -33,9 +33,11 @@ pub fn plan(server: &Server) -> ServerPlan {
         jit: server.policy.jit,
         limits: server.policy.limits.clone(),
         requires: server.policy.requires.clone(),
-        spawn: spawn_limits(server.scope),
+        spawn: spawn_limits(server.scope, 1),
     };
     plan.digest = digest(&plan);
+    // Not part of the digest: one replica more or less is no reason to replace the others.
+    plan.spawn = spawn_limits(server.scope, server.pool.replicas);
     plan
 }
 
@@ -61,13 +63,16 @@ pub fn plans(checked: &Checked) -> BTreeMap<ServerName, ServerPlan> {
     checked.servers.iter().map(|server| (server.name.clone(), plan(server))).collect()
 }
 
-/// One process and its successor; where clients do not share one, so many of both.
-fn spawn_limits(scope: Scope) -> SpawnLimits {
-    let clients = if scope == Scope::Shared { 1 } else { SCOPED_PROCESSES_MAX };
+/// One process and its successor; of replicas, or where clients do not share one, so many of both.
+fn spawn_limits(scope: Scope, replicas: u32) -> SpawnLimits {
+    let (processes, per_minute) = match scope {
+        Scope::Shared => (replicas, SPAWNS_PER_MINUTE / 2 * replicas),
+        Scope::Session | Scope::Principal => (SCOPED_PROCESSES_MAX, 2 * SCOPED_PROCESSES_MAX),
+    };
     SpawnLimits {
-        instances: SPAWN_INSTANCES * clients,
-        burst: SPAWN_BURST.max(clients),
-        per_minute: SPAWNS_PER_MINUTE.max(2 * clients),
+        instances: SPAWN_INSTANCES * processes,
+        burst: SPAWN_BURST.max(processes),
+        per_minute: SPAWNS_PER_MINUTE.max(per_minute),
     }
 }
 
@@ -84,15 +89,24 @@ pub fn view(checked: &Checked, plans: &BTreeMap<ServerName, ServerPlan>) -> View
             request_timeout_ms: server.request_timeout_ms,
             scope: server.scope,
             idle_timeout_ms: server.idle_timeout_ms,
-            ..ServerView::default()
+            replicas: server.pool.replicas,
+            routing: RoutingView {
+                algorithm: checked.proxy.algorithm,
+                virtual_nodes: checked.proxy.virtual_nodes,
+                key: server.pool.key,
+            },
+            retry: server.pool.retry.clone(),
+            trust_annotations: server.pool.trust_annotations,
+            health: server.pool.health.or(checked.proxy.health),
+            recycle: server.pool.recycle,
+            concurrency: server.pool.concurrency,
         })
     };
     View {
         proxy: ProxyView {
             listen: checked.proxy.listen.to_string(),
             name_characters_max: checked.proxy.name_characters_max,
-            rate_limit: None,
-            inert: checked.proxy.inert.clone(),
+            rate_limit: checked.proxy.rate_limit,
         },
         servers: checked.servers.iter().filter_map(server_view).collect(),
     }

@@ -47,7 +47,7 @@ fn shape(shape: Shape) -> Value {
         Shape::Count => json!({"type": "integer", "minimum": 0}),
         Shape::Switch => json!({"type": "boolean"}),
         Shape::Choice(built, _) => json!({"enum": built}),
-        Shape::Mapping(keys) | Shape::Inert(keys) => mapping(keys),
+        Shape::Mapping(keys) => mapping(keys),
         Shape::Mappings(keys) => json!({"type": "array", "items": mapping(keys)}),
         Shape::Environment => json!({
             "type": "object",

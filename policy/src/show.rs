@@ -3,6 +3,7 @@
 use crate::check::Checked;
 use crate::check::server::Server;
 use crate::document::hidden;
+use crate::document::pool::HealthDocument;
 use crate::document::units::{show_duration, show_size};
 use crate::floor::Access;
 use crate::policy::Policy;
@@ -14,16 +15,25 @@ use std::fmt::Write as _;
 /// The effective configuration, redacted. It is a configuration itself, but for what was left out.
 #[must_use]
 pub fn show(checked: &Checked) -> String {
-    let proxy = json!({
-        "listen": checked.proxy.listen.to_string(),
-        "names": {"max_length": checked.proxy.name_characters_max},
+    let proxy = &checked.proxy;
+    let health = HealthDocument::default().or(proxy.health);
+    let mut shown = json!({
+        "listen": proxy.listen.to_string(),
+        "names": {"max_length": proxy.name_characters_max},
+        "routing": {"algorithm": proxy.algorithm.word(), "virtual_nodes": proxy.virtual_nodes},
+        "health": {
+            "check_interval": show_duration(health.interval_ms),
+            "timeout": show_duration(health.timeout_ms),
+            "failure_threshold": health.failure_threshold,
+        },
     });
+    if let (Some(limit), Some(shown)) = (proxy.rate_limit, shown.as_object_mut()) {
+        let limit = json!({"requests_per_minute": limit.requests_per_minute, "burst": limit.burst});
+        shown.insert("rate_limit".to_owned(), limit);
+    }
     let servers: Vec<Value> = checked.servers.iter().map(server).collect();
     let mut out = String::new();
-    write_value(&mut out, &json!({"servers": servers, "proxy": proxy}), 0);
-    for inert in &checked.proxy.inert {
-        let _ = writeln!(out, "# {inert} is accepted but not enforced yet");
-    }
+    write_value(&mut out, &json!({"servers": servers, "proxy": shown}), 0);
     out
 }
 
@@ -43,11 +53,51 @@ fn server(server: &Server) -> Value {
         "startup_timeout": show_duration(server.startup_timeout_ms),
         "request_timeout": show_duration(server.request_timeout_ms),
         "policy": policy(server),
+        "replicas": server.pool.replicas,
+        "routing": {"key": server.pool.key.word()},
+        "retry": server.pool.retry,
+        "trust_annotations": server.pool.trust_annotations,
+        "concurrency": {
+            "calls": server.pool.concurrency.calls,
+            "per_principal": server.pool.concurrency.per_principal,
+            "queue": server.pool.concurrency.queue,
+        },
     });
-    if let (Some(idle), Some(shown)) = (server.idle_timeout_ms, shown.as_object_mut()) {
-        shown.insert("idle_timeout".to_owned(), show_duration(idle).into());
+    let recycle = recycle(server);
+    let health = health_check(server);
+    let written = [
+        ("idle_timeout", server.idle_timeout_ms.map(|idle| show_duration(idle).into())),
+        ("state", server.pool.is_state_shared.then(|| "shared".into())),
+        ("health_check", (!health.is_empty()).then(|| health.into())),
+        ("recycle", (!recycle.is_empty()).then(|| recycle.into())),
+    ];
+    if let Some(shown) = shown.as_object_mut() {
+        shown.extend(written.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     }
     shown
+}
+
+/// What differs from the proxy's settings.
+fn health_check(server: &Server) -> Map<String, Value> {
+    let health = server.pool.health;
+    present(vec![
+        ("interval", health.interval_ms.map(|span| show_duration(span).into())),
+        ("timeout", health.timeout_ms.map(|span| show_duration(span).into())),
+        ("failure_threshold", health.failure_threshold.map(Value::from)),
+    ])
+}
+
+fn recycle(server: &Server) -> Map<String, Value> {
+    let recycle = server.pool.recycle;
+    present(vec![
+        ("calls", recycle.calls.map(Value::from)),
+        ("age", recycle.age_ms.map(|age| show_duration(age).into())),
+        ("memory", recycle.memory_bytes.map(|memory| show_size(memory).into())),
+    ])
+}
+
+fn present(fields: Vec<(&str, Option<Value>)>) -> Map<String, Value> {
+    mapping(fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }
 
 fn policy(server: &Server) -> Value {

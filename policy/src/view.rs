@@ -25,8 +25,6 @@ pub struct ProxyView {
     pub name_characters_max: usize,
     /// How often one principal may call one server; nothing if as often as it likes.
     pub rate_limit: Option<RateLimitView>,
-    /// Keys that are accepted before their feature exists, shown as inert by `status`.
-    pub inert: Vec<String>,
 }
 
 /// What the proxy may know of one server.
@@ -166,6 +164,12 @@ impl Algorithm {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::ConsistentHash, Self::LeastConnections, Self::RoundRobin];
 
+    /// The algorithm of this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.word() == word)
+    }
+
     /// As a configuration names it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -180,6 +184,12 @@ impl Algorithm {
 impl RoutingKey {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Auto, Self::Principal, Self::Session, Self::Arguments];
+
+    /// The key of this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.word() == word)
+    }
 
     /// As a configuration names it.
     #[must_use]

@@ -13,7 +13,7 @@
 //!
 //! Reading order: [`asking`] (one request), [`rounds`] and [`parked`] (what servers ask back; [`call`], [`asked`],
 //! [`sealed`]), [`single`] and [`aggregate`] (the two kinds of endpoint),
-//! [`gate`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
+//! [`gate`], [`limiter`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
 //! [`instances`], [`sessions`], [`reload`], [`status`].
 
 pub mod aggregate;
@@ -24,6 +24,7 @@ pub mod catalogue;
 pub mod gate;
 pub mod hello;
 pub mod instances;
+pub mod limiter;
 pub mod listing;
 pub mod member;
 pub mod parked;
@@ -54,6 +55,7 @@ use asking::Asking;
 use bytes::Bytes;
 use catalogue::Catalogue;
 use instances::{Instances, Owner};
+use limiter::Limiter;
 use listing::Which;
 use member::Member;
 use only1mcp_policy::view::View;
@@ -81,6 +83,7 @@ pub struct Core {
     pub(crate) asked: Arc<AskedClients>,
     pub(crate) parked: Parked,
     pub(crate) instances: Instances,
+    pub(crate) limiter: Limiter,
     events: broadcast::Sender<ServerEvent>,
     started_at: Instant,
 }
@@ -109,6 +112,7 @@ impl Core {
             asked: AskedClients::new(events.clone()),
             parked: Parked::default(),
             instances: Instances::default(),
+            limiter: Limiter::default(),
             events,
             started_at: Instant::now(),
         });
@@ -148,7 +152,7 @@ impl Core {
         }
     }
 
-    fn in_force(&self) -> Arc<InForce> {
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

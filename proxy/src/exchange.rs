@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use only1mcp_wire::ServerName;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 
 /// Messages of one request's own stream that may wait for a slow client.
@@ -130,6 +131,8 @@ pub struct Answer {
     pub response: Bytes,
     /// The error code of the response, if it is an error: a front may need it for the HTTP status.
     pub error_code: Option<i64>,
+    /// When it is worth another try, of a request that came too early.
+    pub retry_after: Option<Duration>,
 }
 
 /// The core, as the fronts see it. Implemented by `crate::core::Core` alone; a trait so that fronts

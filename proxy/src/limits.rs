@@ -116,6 +116,8 @@ pub const CIRCUIT_OPEN_MAX: Duration = Duration::from_secs(60);
 pub const RETRIES_PER_HUNDRED: u32 = 20;
 /// Requests that may be repeated at once, kept from quieter times.
 pub const RETRIES_KEPT_MAX: u32 = 256;
+/// Pairs of principal and server whose rate is remembered; above it those that are not ahead are forgotten.
+pub const RATES_KEPT_MAX: usize = 4096;
 /// Tasks of one server of which is remembered at which replica they are.
 pub const TASK_HOMES_MAX: usize = 4096;
 /// How long a server that closed its standard input may go on answering what it has read.

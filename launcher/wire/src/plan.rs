@@ -32,7 +32,7 @@ record! {
     pub struct ServerPlan {
         /// Its name.
         pub name: ServerName,
-        /// SHA-256 of the encoding of this plan with the digest set to zeros.
+        /// SHA-256 of the encoding of this plan with the digest set to zeros and the spawn limits of one replica.
         pub digest: [u8; 32],
         /// The program, as a path inside.
         pub program: String,

@@ -1,8 +1,10 @@
 //! The proxy's settings.
 
-use crate::document::config::ProxyDocument;
+use crate::document::config::{ProxyDocument, RateLimitDocument};
+use crate::document::pool::HealthDocument;
 use crate::finding::Findings;
-use crate::limits::NAME_CHARACTERS_DEFAULT;
+use crate::limits::{NAME_CHARACTERS_DEFAULT, VIRTUAL_NODES_DEFAULT};
+use crate::view::{Algorithm, RateLimitView};
 use only1mcp_wire::Mode;
 use std::net::SocketAddr;
 
@@ -13,8 +15,14 @@ pub struct Proxy {
     pub listen: SocketAddr,
     /// Longest aggregated name, in characters.
     pub name_characters_max: usize,
-    /// Keys that are accepted before their feature exists.
-    pub inert: Vec<String>,
+    /// How a replica is chosen.
+    pub algorithm: Algorithm,
+    /// Points of a replica on the ring.
+    pub virtual_nodes: u32,
+    /// How the health of servers is checked that say nothing of it.
+    pub health: HealthDocument,
+    /// How often one principal may call one server.
+    pub rate_limit: Option<RateLimitView>,
 }
 
 /// Where the proxy listens unless told otherwise.
@@ -28,8 +36,30 @@ pub fn check(document: &ProxyDocument, mode: Mode, findings: &mut Findings) -> P
         name_characters_max: asked
             .and_then(|spot| usize::try_from(spot.value).ok())
             .unwrap_or(NAME_CHARACTERS_DEFAULT),
-        inert: document.inert.clone(),
+        algorithm: document.algorithm,
+        virtual_nodes: document
+            .virtual_nodes
+            .and_then(|nodes| u32::try_from(nodes).ok())
+            .unwrap_or(VIRTUAL_NODES_DEFAULT),
+        health: document.health,
+        rate_limit: document.rate_limit.as_ref().and_then(|limit| check_rate_limit(limit, findings)),
     }
+}
+
+fn check_rate_limit(document: &RateLimitDocument, findings: &mut Findings) -> Option<RateLimitView> {
+    let Some(per_minute) = document.requests_per_minute else {
+        findings.error(
+            &document.place,
+            "`rate_limit` does not say how many calls per minute",
+            "write it such as {requests_per_minute: 60, burst: 20}, or remove it for no limit",
+        );
+        return None;
+    };
+    let small = |calls| u32::try_from(calls).ok();
+    Some(RateLimitView {
+        requests_per_minute: small(per_minute)?,
+        burst: small(document.burst.unwrap_or(per_minute))?,
+    })
 }
 
 fn check_listen(document: &ProxyDocument, mode: Mode, findings: &mut Findings) -> Option<SocketAddr> {

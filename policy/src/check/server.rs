@@ -1,6 +1,7 @@
 //! One server: its command, arguments and working directory.
 
-use super::{Input, environment, visible};
+use super::pool::Pool;
+use super::{Input, environment, pool, visible};
 use crate::document::config::ServerDocument;
 use crate::finding::{Findings, Place, Spot};
 use crate::interpolate::expand;
@@ -45,6 +46,8 @@ pub struct Server {
     pub scope: Scope,
     /// After how long without a request a process ends, milliseconds; nothing if never.
     pub idle_timeout_ms: Option<u64>,
+    /// How it is kept working.
+    pub pool: Pool,
 }
 
 /// Checks one server. `None` means that an error was found.
@@ -61,6 +64,7 @@ pub fn check(
         document.args.iter().filter_map(|spot| expanded(spot, input, findings)).collect();
     let (own_variables, written_environment) = environment::check(document, input, findings);
     warn_secret_arguments(document, findings);
+    let pool = pool::check(document, policy.as_ref(), findings);
     let (policy, command) = (policy?, command?);
     let search =
         Search { files: input.files, path: &policy.profile.path, own: &input.own, place: &command.place };
@@ -94,6 +98,7 @@ pub fn check(
         idle_timeout_ms: document
             .idle_timeout_ms
             .or_else(|| (document.scope != Scope::Shared).then_some(IDLE_TIMEOUT_MS_DEFAULT)),
+        pool,
     })
 }
 

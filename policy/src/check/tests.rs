@@ -3,6 +3,9 @@
 use super::*;
 use crate::files::tree::Tree;
 use crate::plan;
+use crate::view::{
+    Algorithm, ConcurrencyView, HealthView, RateLimitView, RecycleView, RoutingKey, RoutingView,
+};
 use only1mcp_wire::plan::{Bind, PlanSet, VariableValue};
 
 mod properties;
@@ -122,6 +125,10 @@ fn a_digest_changes_with_the_plan_and_only_with_it() {
     let base = digest("servers: [{id: a, command: node, policy: node}]");
     assert_eq!(base, digest("# a remark\nservers:\n- policy: node\n  command: node\n  id: a\n"));
     assert_ne!(base, digest("servers: [{id: a, command: node, policy: node, args: [x]}]"));
+    // One replica more is no reason to replace the others, and the launcher allows each its successor.
+    let three = "servers: [{id: a, command: node, policy: node, replicas: 3, state: shared}]";
+    assert_eq!(base, digest(three));
+    assert_eq!(plan::plan(only_server(&run(three))).spawn.instances, 6);
 }
 
 #[test]
@@ -140,30 +147,70 @@ fn y01_every_wrong_key_is_found_with_its_place() {
 }
 
 #[test]
-fn keys_that_are_not_built_are_refused_and_the_inert_one_is_told() {
+fn keys_that_are_not_built_are_refused() {
     let server = "servers: [{id: a, command: node, policy: node";
     for (rest, what) in [
         (", transport: http}]", "`transport: http` is not built yet"),
         (", url: 'http://x'}]", "`url` is not built yet"),
         (", headers: {}}]", "`headers` is not built yet"),
-        (", replicas: 2}]", "more than one replica is not built yet"),
         (", idle_timeout: 0s}]", "`idle_timeout: 0s` is out of range"),
         (", scope: all}]", "`scope` cannot be `all`"),
-        (", routing: {}}]", "`routing` is not built yet"),
-        (", retry: []}]", "`retry` is not built yet"),
-        (", trust_annotations: true}]", "`trust_annotations` is not built yet"),
-        (", health_check: {}}]", "`health_check` is not built yet"),
-        (", state: shared}]", "`state` is not built yet"),
-        ("}]\nproxy: {routing: {}}", "`routing` is not built yet"),
-        ("}]\nproxy: {health: {}}", "`health` is not built yet"),
         ("}]\nproxy: {view: brief}", "`view: brief` is not built yet"),
     ] {
         let run = run(&format!("{server}{rest}\n"));
         assert!(run.findings.has_errors() && said(&run).contains(what), "{rest}: {}", said(&run));
     }
-    let inert = run("proxy: {view: full, rate_limit: {requests_per_minute: 60, burst: 60}}\n");
-    assert!(!inert.findings.has_errors() && said(&inert).contains("not enforced yet"));
-    assert_eq!(inert.checked.proxy.inert, ["proxy.rate_limit"]);
+}
+
+#[test]
+fn what_keeps_a_server_working_is_taken_over_and_nonsense_is_refused() {
+    let server = "servers: [{id: a, command: node, policy: {extends: node}";
+    for (rest, what) in [
+        (", replicas: 3}]", "3 replicas have one state directory"),
+        (", replicas: 33, state: shared}]", "`replicas: 33` is out of range"),
+        (", replicas: 2, state: shared, scope: session}]", "whose processes are not shared"),
+        (", state: own}]", "`state` cannot be `own`"),
+        (", routing: {key: user}}]", "`key` cannot be `user`"),
+        (", retry: ['*x*']}]", "`*x*` is not a pattern for tools"),
+        (", trust_annotations: yes}]", "true or false"),
+        (", health_check: {interval: 10ms}}]", "`interval: 10ms` is out of range"),
+        (", health_check: {failure_threshold: 0}}]", "`failure_threshold: 0` is out of range"),
+        (", recycle: {memory: 64MiB}}]", "needs a cgroup that counts memory"),
+        (", recycle: {age: 1s}}]", "`age: 1s` is out of range"),
+        (", recycle: {calls: 0}}]", "`calls: 0` is out of range"),
+        (", concurrency: {calls: 2, per_principal: 3}}]", "one principal may make 3 calls at once"),
+        ("}]\nproxy: {routing: {algorithm: random}}", "`algorithm` cannot be `random`"),
+        ("}]\nproxy: {routing: {virtual_nodes: 0}}", "`virtual_nodes: 0` is out of range"),
+        ("}]\nproxy: {health: {interval: 1s}}", "there is no key `interval` here"),
+        ("}]\nproxy: {rate_limit: {burst: 5}}", "does not say how many calls per minute"),
+    ] {
+        let run = run(&format!("{server}{rest}\n"));
+        assert!(run.findings.has_errors() && said(&run).contains(what), "{rest}: {}", said(&run));
+    }
+    let run = run(
+        "servers: [{id: a, command: node, policy: {extends: node, requires: {cgroup: true}}, replicas: 3, state: shared, \
+         routing: {key: session}, retry: [read_*, find], trust_annotations: true, health_check: {interval: 2s}, \
+         recycle: {calls: 100, age: 24h, memory: 64MiB}, concurrency: {calls: 8, queue: 0}}]\n\
+         proxy: {routing: {algorithm: round_robin, virtual_nodes: 10}, health: {check_interval: 5s, timeout: 1s}, \
+         rate_limit: {requests_per_minute: 60}}\n",
+    );
+    assert_eq!(said(&run), "");
+    let view = plan::view(&run.checked, &plan::plans(&run.checked));
+    let server = &view.servers[0];
+    assert_eq!(
+        (server.replicas, server.may_repeat("read_file"), server.may_repeat("found")),
+        (3, true, false)
+    );
+    assert_eq!(
+        server.routing,
+        RoutingView { algorithm: Algorithm::RoundRobin, virtual_nodes: 10, key: RoutingKey::Session }
+    );
+    assert_eq!(server.health, HealthView { interval_ms: 2000, timeout_ms: 1000, failure_threshold: 3 });
+    let recycle = RecycleView { calls: Some(100), age_ms: Some(86_400_000), memory_bytes: Some(64 << 20) };
+    assert_eq!(server.recycle, recycle);
+    assert_eq!(server.concurrency, ConcurrencyView { calls: 8, per_principal: 8, queue: 0 });
+    assert!(server.trust_annotations);
+    assert_eq!(view.proxy.rate_limit, Some(RateLimitView { requests_per_minute: 60, burst: 60 }));
 }
 
 #[test]

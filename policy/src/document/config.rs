@@ -1,12 +1,13 @@
 //! `config.yaml` as an operator wrote it: nothing filled in, every value with its place.
 
-use super::keys::{self, PROXY, RATE_LIMIT, SERVER};
+use super::keys::{self, HEALTH, PROXY, RATE_LIMIT, ROUTING, SERVER};
 use super::node::{Node, Value};
 use super::policy::PolicyDocument;
+use super::pool::{self, HealthDocument, PoolDocument};
 use super::reader::{self, Fields, Unit};
 use crate::finding::{Findings, Place, Spot};
-use crate::limits::{NAME_CHARACTERS_RANGE, TIMEOUT_MS_MAX};
-use crate::view::Scope;
+use crate::limits::{NAME_CHARACTERS_RANGE, RATE_CALLS, TIMEOUT_MS_MAX, VIRTUAL_NODES};
+use crate::view::{Algorithm, Scope};
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -42,6 +43,8 @@ pub struct ServerDocument {
     pub scope: Scope,
     /// `idle_timeout`, milliseconds.
     pub idle_timeout_ms: Option<u64>,
+    /// How it is kept working.
+    pub pool: PoolDocument,
 }
 
 /// A variable of a server's environment.
@@ -78,8 +81,25 @@ pub struct ProxyDocument {
     pub listen: Option<Spot<String>>,
     /// `names.max_length`.
     pub name_characters_max: Option<Spot<u64>>,
-    /// Keys that are accepted before their feature exists.
-    pub inert: Vec<String>,
+    /// `routing.algorithm`.
+    pub algorithm: Algorithm,
+    /// `routing.virtual_nodes`.
+    pub virtual_nodes: Option<u64>,
+    /// `health`.
+    pub health: HealthDocument,
+    /// `rate_limit`.
+    pub rate_limit: Option<RateLimitDocument>,
+}
+
+/// `proxy.rate_limit`.
+#[derive(Debug)]
+pub struct RateLimitDocument {
+    /// Where it stands.
+    pub place: Place,
+    /// `requests_per_minute`.
+    pub requests_per_minute: Option<u64>,
+    /// `burst`.
+    pub burst: Option<u64>,
 }
 
 /// Reads a configuration.
@@ -97,13 +117,6 @@ pub fn read(node: &Node, findings: &mut Findings) -> Option<ConfigDocument> {
 }
 
 fn read_server(fields: &Fields<'_>, findings: &mut Findings) -> ServerDocument {
-    if let Some(replicas) = fields.count("replicas", &(1..=1024), findings).filter(|count| count.value > 1) {
-        findings.error(
-            &replicas.place,
-            "more than one replica is not built yet",
-            "write 1, or remove the key",
-        );
-    }
     let timeouts = 1..=TIMEOUT_MS_MAX;
     let mut timeout =
         |name| fields.quantity(name, &timeouts, Unit::Duration, findings).map(|timeout| timeout.value);
@@ -125,6 +138,7 @@ fn read_server(fields: &Fields<'_>, findings: &mut Findings) -> ServerDocument {
         request_timeout_ms,
         scope,
         idle_timeout_ms,
+        pool: pool::read(fields, findings),
     }
 }
 
@@ -168,16 +182,26 @@ const CREDENTIAL: &[keys::Key] = &[keys::Key {
 
 fn read_proxy(fields: &Fields<'_>, findings: &mut Findings) -> ProxyDocument {
     let names = fields.fields("names", keys::NAMES, findings);
-    let mut inert = Vec::new();
-    if let Some(limit) = fields.fields("rate_limit", RATE_LIMIT, findings) {
-        limit.count("requests_per_minute", &(1..=1_000_000), findings);
-        limit.count("burst", &(1..=1_000_000), findings);
-        inert.push("proxy.rate_limit".to_owned());
-    }
+    let rate_limit = fields.fields("rate_limit", RATE_LIMIT, findings).map(|limit| {
+        let mut calls = |name| limit.count(name, &RATE_CALLS, findings).map(|calls| calls.value);
+        let (requests_per_minute, burst) = (calls("requests_per_minute"), calls("burst"));
+        RateLimitDocument { place: limit.place.clone(), requests_per_minute, burst }
+    });
+    let routing = fields.fields("routing", ROUTING, findings);
+    // Another word is refused with the keys.
+    let algorithm = routing.as_ref().and_then(|routing| routing.text("algorithm", findings));
+    let virtual_nodes =
+        routing.as_ref().and_then(|routing| routing.count("virtual_nodes", &VIRTUAL_NODES, findings));
+    let health = fields.fields("health", HEALTH, findings);
     ProxyDocument {
         listen: fields.text("listen", findings),
         name_characters_max: names
             .and_then(|names| names.count("max_length", &NAME_CHARACTERS_RANGE, findings)),
-        inert,
+        algorithm: algorithm.and_then(|word| Algorithm::of(&word.value)).unwrap_or_default(),
+        virtual_nodes: virtual_nodes.map(|nodes| nodes.value),
+        health: health
+            .map(|health| pool::read_health(&health, "check_interval", findings))
+            .unwrap_or_default(),
+        rate_limit,
     }
 }

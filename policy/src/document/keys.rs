@@ -41,8 +41,6 @@ pub enum Shape {
     Policy,
     /// Anything: the key is designed but not built, and refused with this help.
     NotBuilt(&'static str),
-    /// Accepted before its feature exists, and shown as inert.
-    Inert(&'static [Key]),
 }
 
 const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
@@ -84,7 +82,30 @@ pub const SERVER: &[Key] = &[
         "How long it may take to answer its first request; 30s if absent.",
     ),
     key("request_timeout", Shape::Duration, "How long one request may take; 60s if absent."),
-    key("replicas", Shape::Count, "How many processes; only 1 so far."),
+    key("replicas", Shape::Count, "How many processes do the same work, at most 32; 1 if absent."),
+    key(
+        "state",
+        Shape::Choice(&["shared"], &[]),
+        "That several processes may use its state directory at one time, as replicas must.",
+    ),
+    key("routing", Shape::Mapping(SERVER_ROUTING), "Which replica gets a call."),
+    key(
+        "retry",
+        Shape::Texts,
+        "Tools that may be called twice when a process failed; names, or prefixes followed by *.",
+    ),
+    key(
+        "trust_annotations",
+        Shape::Switch,
+        "Believe the server on which of its tools may be called twice; false if absent.",
+    ),
+    key(
+        "health_check",
+        Shape::Mapping(HEALTH_CHECK),
+        "How its health is checked; as `proxy.health` says if absent.",
+    ),
+    key("recycle", Shape::Mapping(RECYCLE), "When a process is replaced by a fresh one; never if absent."),
+    key("concurrency", Shape::Mapping(CONCURRENCY), "How many calls it takes at once."),
     key(
         "url",
         Shape::NotBuilt("remove the key; only stdio servers can be used so far"),
@@ -95,31 +116,38 @@ pub const SERVER: &[Key] = &[
         Shape::NotBuilt("remove the key; only stdio servers can be used so far"),
         "Headers for an http server.",
     ),
+];
+
+/// `routing` of a server.
+pub const SERVER_ROUTING: &[Key] = &[key(
+    "key",
+    Shape::Choice(&["auto", "principal", "session", "arguments"], &[]),
+    "What calls have in common that go to one replica: by default their session, else tool and arguments.",
+)];
+
+/// `health_check` of a server.
+pub const HEALTH_CHECK: &[Key] = &[
+    key("interval", Shape::Duration, "Time between two checks."),
+    key("timeout", Shape::Duration, "How long a check may take."),
+    key("failure_threshold", Shape::Count, "Failures in a row until it gets no more calls."),
+];
+
+/// `recycle` of a server.
+pub const RECYCLE: &[Key] = &[
+    key("calls", Shape::Count, "After so many calls."),
+    key("age", Shape::Duration, "After so long, at least 1m."),
     key(
-        "routing",
-        Shape::NotBuilt("remove the key; there is one process per server so far"),
-        "Which process gets a call.",
+        "memory",
+        Shape::Size,
+        "When it uses so much memory; needs `requires: {cgroup: true}` in its policy.",
     ),
-    key(
-        "retry",
-        Shape::NotBuilt("remove the key; only list and read requests are repeated so far"),
-        "Tools that may be repeated.",
-    ),
-    key(
-        "trust_annotations",
-        Shape::NotBuilt("remove the key; a server's annotations are not believed"),
-        "Believe the server on which tools may be repeated.",
-    ),
-    key(
-        "health_check",
-        Shape::NotBuilt("remove the key; a server that ends is started again"),
-        "How its health is checked.",
-    ),
-    key(
-        "state",
-        Shape::NotBuilt("remove the key; there is one process per server so far"),
-        "Whether replicas share a state directory.",
-    ),
+];
+
+/// `concurrency` of a server.
+pub const CONCURRENCY: &[Key] = &[
+    key("calls", Shape::Count, "Calls of all clients in its hands at once; 1024 if absent."),
+    key("per_principal", Shape::Count, "Calls of one principal in its hands at once; as `calls` if absent."),
+    key("queue", Shape::Count, "Calls that may wait for their turn; 1024 if absent."),
 ];
 
 /// `proxy`.
@@ -128,23 +156,36 @@ pub const PROXY: &[Key] = &[
     key("names", Shape::Mapping(NAMES), "How names are made when servers are shown together."),
     key(
         "rate_limit",
-        Shape::Inert(RATE_LIMIT),
-        "Calls per principal and server. Accepted, but not enforced yet.",
+        Shape::Mapping(RATE_LIMIT),
+        "How often one principal may call one server; as often as it likes if absent.",
     ),
     key(
         "view",
         Shape::Choice(&["full"], &["compact", "brief", "search", "auto"]),
         "How tools are shown to clients.",
     ),
+    key("routing", Shape::Mapping(ROUTING), "How calls are spread over replicas."),
+    key("health", Shape::Mapping(HEALTH), "How the health of all servers is checked."),
+];
+
+/// `proxy.routing`.
+pub const ROUTING: &[Key] = &[
     key(
-        "routing",
-        Shape::NotBuilt("remove the key; there is one process per server so far"),
-        "How calls are spread over replicas.",
+        "algorithm",
+        Shape::Choice(&["consistent_hash", "least_connections", "round_robin"], &[]),
+        "How a replica is chosen; consistent_hash if absent.",
     ),
+    key("virtual_nodes", Shape::Count, "Points of a replica on the ring of consistent_hash; 150 if absent."),
+];
+
+/// `proxy.health`.
+pub const HEALTH: &[Key] = &[
+    key("check_interval", Shape::Duration, "Time between two checks; 10s if absent."),
+    key("timeout", Shape::Duration, "How long a check may take; 5s if absent."),
     key(
-        "health",
-        Shape::NotBuilt("remove the key; a server that ends is started again"),
-        "When a replica counts as ill.",
+        "failure_threshold",
+        Shape::Count,
+        "Failures in a row until a replica gets no more calls; 3 if absent.",
     ),
 ];
 
@@ -154,8 +195,8 @@ pub const NAMES: &[Key] =
 
 /// `proxy.rate_limit`.
 pub const RATE_LIMIT: &[Key] = &[
-    key("requests_per_minute", Shape::Count, "Calls per minute."),
-    key("burst", Shape::Count, "Calls that may follow each other at once."),
+    key("requests_per_minute", Shape::Count, "Calls per minute in the long run."),
+    key("burst", Shape::Count, "Calls that may follow each other at once; as requests_per_minute if absent."),
 ];
 
 /// A policy: `policies/NAME.yaml`, or the mapping below `policy`.

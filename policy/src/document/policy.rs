@@ -166,7 +166,8 @@ pub fn read_tools(fields: &Fields<'_>, findings: &mut Findings) -> ToolsDocument
     ToolsDocument { allow: patterns("allow"), deny: patterns("deny") }
 }
 
-fn check_pattern(pattern: &Spot<String>, findings: &mut Findings) {
+/// Refuses what is no pattern for tools.
+pub fn check_pattern(pattern: &Spot<String>, findings: &mut Findings) {
     let stem = pattern.value.strip_suffix('*').unwrap_or(&pattern.value);
     if pattern.value.is_empty() || stem.contains('*') {
         findings.error(

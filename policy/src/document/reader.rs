@@ -209,14 +209,6 @@ fn check_key(entry: &Entry, keys: &'static [Key], findings: &mut Findings) {
         Shape::NotBuilt(help) => {
             findings.error(&entry.place, format!("`{}` is not built yet", key.name), help);
         }
-        Shape::Inert(below) => {
-            findings.warning(
-                &entry.place,
-                format!("`{}` is accepted but not enforced yet", key.name),
-                "leave it if it is meant for a later version; `only1mcp status` lists it as inert",
-            );
-            Fields::open(&entry.node, below, findings);
-        }
         Shape::Choice(built, later) => check_choice(entry, built, later, findings),
         _ => {}
     }

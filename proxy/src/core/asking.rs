@@ -113,6 +113,7 @@ impl<'a> Asking<'a> {
         params: Option<&str>,
         log_level: Option<Level>,
     ) -> Result<Heard, RpcError> {
+        core.limiter.count(core.in_force().view.proxy.rate_limit, self, &server.name)?;
         match self.caller.era {
             _ if !self.method.may_ask_back() => {
                 self.ask_plainly(server, params, log_level).await.map(Heard::Answer)
@@ -199,6 +200,7 @@ impl<'a> Asking<'a> {
                 Ok(Answer {
                     response: error_response(self.id, &error),
                     error_code: normalise::code(&error).or(Some(0)),
+                    retry_after: None,
                 })
             }
             ReplyKind::Invalid => Err(server.broken_answer()),
@@ -208,7 +210,7 @@ impl<'a> Asking<'a> {
     /// Our own result.
     #[must_use]
     pub fn result(&self, result: &str) -> Answer {
-        Answer { response: result_response(self.id, result), error_code: None }
+        Answer { response: result_response(self.id, result), error_code: None, retry_after: None }
     }
 
     /// Our own result, with what a modern client expects of any.
@@ -233,5 +235,5 @@ impl<'a> Asking<'a> {
 /// The answer to a request that failed.
 #[must_use]
 pub fn failed(id: &str, error: &RpcError) -> Answer {
-    Answer { response: error.response(id), error_code: Some(error.code) }
+    Answer { response: error.response(id), error_code: Some(error.code), retry_after: error.retry_after }
 }

@@ -6,7 +6,7 @@ use crate::exchange::Era;
 use crate::servers::replica::Replica;
 use crate::servers::spawn::InForce;
 use futures_util::future::join_all;
-use only1mcp_policy::view::Scope;
+use only1mcp_policy::view::{RateLimitView, Scope};
 use only1mcp_wire::{Machine, Usage, Wall};
 use serde::Serialize;
 use std::sync::Arc;
@@ -26,8 +26,10 @@ pub struct Status {
     pub landlock_abi: u8,
     /// Whether memory, process and cpu limits can be enforced here.
     pub cgroup_limits: bool,
-    /// Keys that are accepted but have no effect yet.
-    pub inert: Vec<String>,
+    /// How often one principal may call one server.
+    pub rate_limit: Option<RateLimitView>,
+    /// Calls that were refused because of it.
+    pub rate_limited: u64,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
 }
@@ -72,6 +74,10 @@ pub struct ServerStatus {
     pub retries: u64,
     /// Times a process of it was started again.
     pub restarts: u64,
+    /// Requests of clients that are not answered yet.
+    pub in_flight: u64,
+    /// Requests of clients that wait for others to end.
+    pub queued: usize,
     /// Its replicas.
     pub replicas: Vec<ReplicaStatus>,
     /// Why it failed or ended last.
@@ -176,7 +182,8 @@ pub fn of(core: &Core, in_force: &InForce, machine: &Machine) -> Status {
         listen: Vec::new(),
         landlock_abi: machine.landlock_abi,
         cgroup_limits: machine.cgroup_limits,
-        inert: in_force.view.proxy.inert.clone(),
+        rate_limit: in_force.view.proxy.rate_limit,
+        rate_limited: core.limiter.refused(),
         servers: catalogue.members.iter().map(|member| of_server(core, member)).collect(),
     }
 }
@@ -233,6 +240,8 @@ fn of_instance(member: &Member) -> ServerStatus {
         failures: server.failures(),
         retries: server.retries(),
         restarts: server.restarts(),
+        in_flight: server.unanswered(),
+        queued: server.queued(),
         replicas: server.pool().replicas.iter().map(|replica| of_replica(replica)).collect(),
         last_error: server.last_error().map(|reason| reason.to_string()),
         usage: None,

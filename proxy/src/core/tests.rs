@@ -6,6 +6,7 @@ mod caching;
 mod cells;
 mod failure;
 mod misbehaviour;
+mod pool;
 mod scope;
 mod tasks;
 mod watching;

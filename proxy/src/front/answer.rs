@@ -3,6 +3,7 @@
 use super::error::json;
 use super::frame;
 use super::headers::Accepts;
+use crate::core::limiter::whole_seconds;
 use crate::exchange::Answer;
 use crate::limits::KEEP_ALIVE_INTERVAL;
 use axum::body::Body;
@@ -93,9 +94,12 @@ pub async fn respond(
     running(first, notifications, work)
 }
 
-/// The answer as JSON.
+/// The answer as JSON. One that came too early has the same status in all revisions.
 pub fn json_of(answer: Answer, status: fn(Option<i64>) -> StatusCode) -> Response {
-    json(status(answer.error_code), answer.response)
+    let Some(wait) = answer.retry_after else { return json(status(answer.error_code), answer.response) };
+    let mut response = json(StatusCode::TOO_MANY_REQUESTS, answer.response);
+    response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait).into());
+    response
 }
 
 /// The whole stream of a request that is answered already.

@@ -140,10 +140,11 @@ impl Exchange for Scripted {
             Ok(result) => Answer {
                 response: format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, request.id).into(),
                 error_code: None,
+                retry_after: None,
             },
             Err(code) => {
                 let response = Fault::new(code, "scripted").about(request.id).to_json();
-                Answer { response, error_code: Some(code) }
+                Answer { response, error_code: Some(code), retry_after: None }
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::object::quote;
 use bytes::Bytes;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The message is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
@@ -39,6 +40,9 @@ pub const OVERLOADED: i64 = -31005;
 /// The server asked for something that this client cannot be asked.
 pub const NOT_BRIDGED: i64 = -31006;
 
+/// A principal calls a server too often.
+pub const RATE_LIMITED: i64 = -31007;
+
 /// An error on its way to a client or a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcError {
@@ -48,13 +52,15 @@ pub struct RpcError {
     pub message: String,
     /// Raw JSON.
     pub data: Option<String>,
+    /// When it is worth another try.
+    pub retry_after: Option<Duration>,
 }
 
 impl RpcError {
     /// An error without data.
     #[must_use]
     pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: message.into(), data: None, retry_after: None }
     }
 
     /// Malformed parameters.
@@ -139,6 +145,7 @@ mod tests {
             REFUSED_BY_POLICY,
             OVERLOADED,
             NOT_BRIDGED,
+            RATE_LIMITED,
         ] {
             assert!(!(-32768..=-32000).contains(&code), "{code}");
         }

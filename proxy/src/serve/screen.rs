@@ -42,7 +42,15 @@ fn fill(out: &mut String, status: &Status, urls: &[String], access: &Access) -> 
     if let Some(url) = urls.first() {
         writeln!(out, "         {url}/SERVER for one server alone, its names unchanged")?;
     }
-    writeln!(out, "  mode   {}: {}\n", access.mode, who(access))?;
+    writeln!(out, "  mode   {}: {}", access.mode, who(access))?;
+    if let Some(limit) = status.rate_limit {
+        let (per_minute, burst) = (limit.requests_per_minute, limit.burst);
+        writeln!(
+            out,
+            "  limit  each client may call each server {per_minute} times per minute, {burst} at once"
+        )?;
+    }
+    writeln!(out)?;
     status.servers.iter().try_for_each(|server| one_server(out, server))?;
     if !status.cgroup_limits {
         writeln!(out, "\n  help: `only1mcp doctor` says why limits by cgroup cannot be set here")?;
@@ -154,6 +162,8 @@ mod tests {
             failures: 0,
             retries: 0,
             restarts: 0,
+            in_flight: 0,
+            queued: 0,
             replicas: Vec::new(),
             usage: None,
             last_error: None,
@@ -174,7 +184,8 @@ mod tests {
             listen: vec!["127.0.0.1:8080".to_owned()],
             landlock_abi: 7,
             cgroup_limits: false,
-            inert: vec![],
+            rate_limit: None,
+            rate_limited: 0,
             servers: vec![
                 server("probe", "ready"),
                 ServerStatus { tools: 1, ..server("notes", "ready") },

@@ -89,6 +89,7 @@ fn load_bound(candidates: &[Candidate]) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! One configured server: its replicas, and what is remembered from one process to the next. Which replica gets a
 //! request is decided in [`pick`], how it is asked in [`ask`].
 
+mod admission;
 pub mod ask;
 mod homes;
 mod pick;
@@ -15,6 +16,7 @@ use crate::servers::era::Facts;
 use crate::servers::pending::Reply;
 use crate::servers::replica::Replica;
 use crate::servers::spawn::Spawner;
+use admission::Admission;
 use homes::Homes;
 use only1mcp_policy::view::ServerView;
 use only1mcp_wire::{Partition, ServerName};
@@ -36,6 +38,7 @@ pub struct Server {
     is_running: AtomicBool,
     /// The process that is asked for lists and told what is watched.
     lead: Mutex<Option<Ready>>,
+    admission: Admission,
     homes: Homes,
     /// Tools of which the server says that they may be called twice.
     repeatable: RwLock<HashSet<String>>,
@@ -290,6 +293,7 @@ impl Server {
             pool,
             is_running: AtomicBool::new(false),
             lead: Mutex::default(),
+            admission: Admission::default(),
             homes: Homes::default(),
             repeatable: RwLock::default(),
             budget: RetryBudget::default(),
@@ -456,6 +460,12 @@ impl Server {
     #[must_use]
     pub fn unanswered(&self) -> u64 {
         self.common.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Requests of clients that wait for others to end.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.admission.waiting()
     }
 
     /// Times a process of it was started again.

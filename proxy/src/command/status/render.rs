@@ -1,6 +1,6 @@
 //! The table of `only1mcp status`. Pure: a report in, text out.
 
-use super::report::{Report, Server};
+use super::report::{Replica, Report, Server};
 use crate::command::paint::{Paint, Tone};
 use only1mcp_policy::printable::printable;
 
@@ -53,8 +53,11 @@ fn head(report: &Report) -> String {
     for url in urls {
         text += &format!("{url}\n");
     }
-    if !report.inert.is_empty() {
-        text += &format!("accepted, but without effect yet: {}\n", report.inert.join(", "));
+    if let Some(limit) = report.rate_limit {
+        text += &format!(
+            "rate limit: {} calls per minute of one client to one server, {} at once; {} refused\n",
+            limit.requests_per_minute, limit.burst, report.rate_limited
+        );
     }
     text
 }
@@ -91,7 +94,7 @@ fn line(cells: &[String; 8], widths: &[usize], paint: Paint, state: Tone) -> Str
 fn tone(state: &str) -> Tone {
     match state {
         "ready" => Tone::Good,
-        "failed" => Tone::Bad,
+        "failed" | "quarantined" => Tone::Bad,
         _ => Tone::Doubtful,
     }
 }
@@ -101,6 +104,9 @@ fn notes(server: &Server, paint: Paint) -> String {
     let mut text = String::new();
     if let Some(processes) = server.processes {
         text += &format!("  processes: {processes}, each for one client\n");
+    }
+    if server.replicas.len() > 1 {
+        server.replicas.iter().for_each(|replica| text += &one_replica(replica, paint));
     }
     if !server.walls_missing.is_empty() {
         text += &format!("  without: {}\n", server.walls_missing.join(", "));
@@ -115,6 +121,16 @@ fn notes(server: &Server, paint: Paint) -> String {
         text += &format!("  {} {}\n", paint.tone(Tone::Bad, "last error:"), printable(error, &[]));
     }
     text
+}
+
+fn one_replica(replica: &Replica, paint: Paint) -> String {
+    let Replica { number, state, pid, circuit, in_flight, calls, restarts } = replica;
+    let pid = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+    let circuit = if circuit == "closed" { String::new() } else { format!(", circuit {circuit}") };
+    let state = paint.tone(tone(state), state);
+    format!(
+        "  replica {number}: {state}{pid}{circuit}, {calls} calls, {in_flight} under way, {restarts} restarts\n"
+    )
 }
 
 #[cfg(test)]

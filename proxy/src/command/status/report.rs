@@ -18,11 +18,47 @@ pub struct Report {
     pub landlock_abi: u32,
     /// Whether memory, process and processor limits can be enforced.
     pub cgroup_limits: bool,
-    /// Accepted keys whose feature does not exist yet.
+    /// How often one principal may call one server.
     #[serde(default)]
-    pub inert: Vec<String>,
+    pub rate_limit: Option<RateLimit>,
+    /// Calls that were refused because of it.
+    #[serde(default)]
+    pub rate_limited: u64,
     /// Its servers.
     pub servers: Vec<Server>,
+}
+
+/// How often one principal may call one server.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct RateLimit {
+    /// Calls per minute.
+    pub requests_per_minute: u64,
+    /// Calls at once.
+    pub burst: u64,
+}
+
+/// One replica of a server.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Replica {
+    /// From 0 on.
+    pub number: u32,
+    /// What it is doing.
+    pub state: String,
+    /// Its pid as we see it.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// Whether requests reach it.
+    #[serde(default)]
+    pub circuit: String,
+    /// Requests in its hands.
+    #[serde(default)]
+    pub in_flight: u64,
+    /// Requests its process has been given.
+    #[serde(default)]
+    pub calls: u64,
+    /// How often it was started again.
+    #[serde(default)]
+    pub restarts: u64,
 }
 
 /// One server.
@@ -59,6 +95,9 @@ pub struct Server {
     /// How often it was started again.
     #[serde(default)]
     pub restarts: u64,
+    /// Its replicas.
+    #[serde(default)]
+    pub replicas: Vec<Replica>,
     /// What went wrong last.
     #[serde(default)]
     pub last_error: Option<String>,

@@ -77,5 +77,5 @@ pub fn array(answers: &[Answer]) -> Answer {
         out.put_slice(&answer.response);
     }
     out.put_u8(b']');
-    Answer { response: out.freeze(), error_code: None }
+    Answer { response: out.freeze(), error_code: None, retry_after: None }
 }

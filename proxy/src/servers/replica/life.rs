@@ -246,7 +246,8 @@ impl Replica {
             if due.is_some_and(|due| due <= Instant::now()) {
                 return "it is as old as one process may be";
             }
-            let memory = match recycle.memory_bytes {
+            // A fresh one is left alone for a while, so that a limit below what it needs at least ends in no storm.
+            let memory = match recycle.memory_bytes.filter(|_| began.elapsed() >= MEMORY_LOOK) {
                 Some(limit) => ready.connection.usage().await.filter(|usage| usage.memory_bytes >= limit),
                 None => None,
             };

@@ -1,5 +1,6 @@
 //! Asking a server: what happens to a request when the server dies, hangs, or is not there.
 
+use super::admission::{Admitted, Turned};
 use super::pick::Wish;
 use super::{Answered, Ready, Server};
 use crate::exchange::{Era, Principal};
@@ -16,7 +17,7 @@ use crate::servers::pending::{ClientKey, Reply, Stream};
 use crate::servers::replica::{Replica, Turn, Verdict, limit_reached};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
-use only1mcp_policy::view::{RoutingKey, ServerView};
+use only1mcp_policy::view::{ConcurrencyView, RoutingKey, ServerView};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -83,10 +84,33 @@ impl Server {
         let _unanswered = Unanswered::new(&self.common.unanswered);
         self.budget.deposit();
         self.common.used();
-        let answered = self.ask_in_time(asked, client).await;
+        let answered = match self.admit(&client.principal).await {
+            Ok(_admitted) => self.ask_in_time(asked, client).await,
+            Err(error) => Err(error),
+        };
         self.common.used();
         self.failures.fetch_add(u64::from(answered.is_err()), Ordering::Relaxed);
         answered
+    }
+
+    /// A place among those it may have in its hands.
+    async fn admit(&self, principal: &Principal) -> Result<Admitted<'_>, RpcError> {
+        let view = self.view();
+        let limits = view.concurrency;
+        let deadline = Instant::now() + Duration::from_millis(view.request_timeout_ms);
+        self.admission.enter(limits, principal, deadline).await.map_err(|turned| {
+            let ConcurrencyView { calls, per_principal, queue } = limits;
+            let why = match turned {
+                Turned::QueueFull => format!("and {queue} more wait"),
+                Turned::TooLate => format!("and none ended within {} ms", view.request_timeout_ms),
+            };
+            let message = format!(
+                "server \"{}\" has as many calls in its hands as it may ({calls} of all clients, {per_principal} of one), \
+                 {why}; help: try again later",
+                self.name
+            );
+            RpcError::new(OVERLOADED, message)
+        })
     }
 
     async fn ask_in_time(&self, asked: &Asked<'_>, client: &ClientSide) -> Result<Answered, RpcError> {

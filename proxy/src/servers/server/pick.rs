@@ -86,12 +86,15 @@ impl Server {
         let pool = self.pool();
         let now = Instant::now();
         let mut able = Vec::with_capacity(pool.replicas.len());
-        let mut blocked = None;
+        let (mut blocked, mut on_trial) = (None::<Instant>, false);
         for replica in &pool.replicas {
             let Some(ready) = replica.able().filter(|ready| !wish.excludes(ready)) else { continue };
             match replica.passage(now) {
                 Passage::Free | Passage::Trial => able.push((replica, ready)),
-                Passage::Blocked(until) => blocked = Some(until.unwrap_or(now).max(blocked.unwrap_or(now))),
+                Passage::Blocked(Some(until)) => {
+                    blocked = Some(blocked.map_or(until, |before| before.min(until)))
+                }
+                Passage::Blocked(None) => on_trial = true,
             }
         }
         let known = wish.at.filter(|at| able.iter().any(|(replica, _)| replica.number == *at));
@@ -105,12 +108,13 @@ impl Server {
         if let Some((replica, ready)) = able.into_iter().find(|(replica, _)| Some(replica.number) == chosen) {
             return Look::Found(replica.enter(ready));
         }
-        match self.look_without(&pool.replicas) {
-            // Whoever is about to come back may have the answer; else nobody waits for a circuit.
-            Look::Wait if blocked.is_some() && !pool.replicas.iter().any(|replica| replica.is_coming()) => {
-                Look::Never(self.circuit_is_open(blocked.unwrap_or(now).saturating_duration_since(now)))
+        let is_any_coming = on_trial || pool.replicas.iter().any(|replica| replica.is_coming());
+        match (self.look_without(&pool.replicas), blocked) {
+            // Nobody waits for a circuit alone.
+            (Look::Wait, Some(until)) if !is_any_coming => {
+                Look::Never(self.circuit_is_open(until.saturating_duration_since(now)))
             }
-            look => look,
+            (look, _) => look,
         }
     }
 
