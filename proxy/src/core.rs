@@ -129,7 +129,7 @@ impl Core {
     /// What `GET /status` shows. `listen` is left empty for the front to fill.
     #[must_use]
     pub fn status(&self) -> Status {
-        status::of(self, &self.in_force(), &self.spawner.machine())
+        status::of(self, &self.in_force(), &self.spawner.machine(), self.spawner.reloads())
     }
 
     /// [`Core::status`], and what each server uses of its limits.

@@ -100,6 +100,8 @@ pub const RESTART_WAIT_MIN: Duration = Duration::from_millis(100);
 pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
 /// A server that ran this long is started again at once.
 pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
+/// How long until a process is asked for again that the launcher could not start just then.
+pub const PUT_OFF_WAIT: Duration = Duration::from_millis(250);
 /// Setbacks of one replica in a row, until it is given up for [`QUARANTINE_TIME`].
 pub const SETBACKS_MAX: u32 = 12;
 /// How long a replica in quarantine is not started.

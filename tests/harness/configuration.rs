@@ -44,6 +44,14 @@ impl Configuration {
         self
     }
 
+    /// The same with a part of its servers written otherwise.
+    #[must_use]
+    pub fn with(mut self, part: &str, other: &str) -> Self {
+        assert!(self.servers.contains(part), "there is no {part:?} in {}", self.servers);
+        self.servers = self.servers.replace(part, other);
+        self
+    }
+
     /// Adds lines of YAML below `proxy:`.
     #[must_use]
     pub fn proxy(mut self, lines: &str) -> Self {

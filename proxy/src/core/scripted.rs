@@ -311,7 +311,7 @@ impl Spawner for ScriptedLauncher {
     ) -> Later<'a, Result<Process, SpawnError>> {
         Box::pin(async move {
             let Some(script) = self.scripts.get(server.as_str()).cloned() else {
-                return Err(SpawnError("no such script".into()));
+                return Err(SpawnError { reason: "no such script".into(), is_passing: false });
             };
             self.partitions.lock().unwrap().push(partition);
             let process = {

@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::core::member::Member;
 use crate::exchange::Era;
 use crate::servers::replica::Replica;
-use crate::servers::spawn::InForce;
+use crate::servers::spawn::{InForce, Reloads};
 use futures_util::future::join_all;
 use only1mcp_policy::view::{RateLimitView, Scope};
 use only1mcp_wire::{Machine, Usage, Wall};
@@ -20,6 +20,8 @@ pub struct Status {
     pub mode: &'static str,
     /// The generation of the configuration in force.
     pub generation: u64,
+    /// How often the configuration was read again.
+    pub reloads: ReloadStatus,
     /// Addresses listened on. Filled by the front.
     pub listen: Vec<String>,
     /// The kernel's Landlock ABI.
@@ -32,6 +34,17 @@ pub struct Status {
     pub rate_limited: u64,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
+}
+
+/// How often the configuration was read again since the proxy began.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ReloadStatus {
+    /// Times it was found to be in order.
+    pub accepted: u64,
+    /// Times it was refused.
+    pub refused: u64,
+    /// Errors found the last time; while there are any, an older one is in force.
+    pub last_errors: u32,
 }
 
 /// One server at one moment.
@@ -173,12 +186,17 @@ pub async fn measure(status: &mut Status, core: &Core) {
 
 /// The proxy now.
 #[must_use]
-pub fn of(core: &Core, in_force: &InForce, machine: &Machine) -> Status {
+pub fn of(core: &Core, in_force: &InForce, machine: &Machine, reloads: Reloads) -> Status {
     let catalogue = core.catalogue();
     Status {
         version: env!("CARGO_PKG_VERSION"),
         mode: machine.mode.phrase(),
         generation: in_force.generation,
+        reloads: ReloadStatus {
+            accepted: reloads.accepted,
+            refused: reloads.refused,
+            last_errors: reloads.last_errors,
+        },
         listen: Vec::new(),
         landlock_abi: machine.landlock_abi,
         cgroup_limits: machine.cgroup_limits,

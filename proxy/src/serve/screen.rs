@@ -184,6 +184,7 @@ mod tests {
             listen: vec!["127.0.0.1:8080".to_owned()],
             landlock_abi: 7,
             cgroup_limits: false,
+            reloads: Default::default(),
             rate_limit: None,
             rate_limited: 0,
             servers: vec![

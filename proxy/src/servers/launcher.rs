@@ -9,16 +9,18 @@ mod socket;
 mod tests;
 
 use crate::limits::LAUNCHER_REPLY_TIMEOUT;
-use crate::servers::spawn::{InForce, Later, Process, SpawnError, Spawner};
+use crate::servers::spawn::{InForce, Later, Process, Reloads, SpawnError, Spawner};
 use link::Link;
 use only1mcp_policy::view::View;
 use only1mcp_wire::message::FromLauncher;
-use only1mcp_wire::{InstanceId, Machine, Partition, Refusal, Reply, Request, ServerName, Usage};
+use only1mcp_wire::{
+    InstanceId, Machine, Partition, Refusal, RefusalCode, Reply, Request, ServerName, Usage,
+};
 use socket::Socket;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -31,6 +33,7 @@ pub struct Launcher {
     asks: mpsc::Sender<Ask>,
     machine: Arc<RwLock<Machine>>,
     in_force: watch::Receiver<Arc<InForce>>,
+    reloads: Arc<Mutex<Reloads>>,
 }
 
 /// Why the launcher did not do what it was asked.
@@ -51,6 +54,23 @@ pub enum LauncherError {
     /// It went away before it answered.
     #[error("the launcher went away")]
     Gone,
+}
+
+impl From<LauncherError> for SpawnError {
+    fn from(error: LauncherError) -> Self {
+        let is_passing = match &error {
+            LauncherError::Socket(_) | LauncherError::TimedOut | LauncherError::Gone => true,
+            LauncherError::Protocol(_) => false,
+            LauncherError::Refused(refusal) => matches!(
+                refusal.code,
+                RefusalCode::StaleGeneration
+                    | RefusalCode::TooManyInstances
+                    | RefusalCode::TooManySpawns
+                    | RefusalCode::Ending
+            ),
+        };
+        Self { reason: error.to_string(), is_passing }
+    }
 }
 
 /// A request on its way to the task that owns the socket.
@@ -75,6 +95,7 @@ impl Launcher {
         let machine = Arc::new(RwLock::new(machine));
         let (publish, in_force) = watch::channel(Arc::new(in_force));
         let (asks, queue) = mpsc::channel(REQUESTS_MAX);
+        let reloads = Arc::new(Mutex::new(Reloads::default()));
         let link = Link {
             path: path.to_owned(),
             machine: machine.clone(),
@@ -84,9 +105,10 @@ impl Launcher {
             waiting: HashMap::new(),
             running: HashMap::new(),
             last_id: 2,
+            reloads: reloads.clone(),
         };
         tokio::spawn(link.run(socket));
-        Ok(Self { asks, machine, in_force })
+        Ok(Self { asks, machine, in_force, reloads })
     }
 
     /// What the launcher said about this machine.
@@ -122,9 +144,7 @@ impl Spawner for Launcher {
         server: &'a ServerName,
         partition: Partition,
     ) -> Later<'a, Result<Process, SpawnError>> {
-        Box::pin(
-            async move { self.start(server, partition).await.map_err(|error| SpawnError(error.to_string())) },
-        )
+        Box::pin(async move { self.start(server, partition).await.map_err(SpawnError::from) })
     }
 
     fn machine(&self) -> Machine {
@@ -133,6 +153,10 @@ impl Spawner for Launcher {
 
     fn in_force(&self) -> watch::Receiver<Arc<InForce>> {
         self.in_force.clone()
+    }
+
+    fn reloads(&self) -> Reloads {
+        *self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -87,10 +87,26 @@ pub trait Leash: Send + Sync {
     }
 }
 
-/// Why a server was not started, in words for a person.
+/// Why a server was not started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SpawnError(pub String);
+#[error("{reason}")]
+pub struct SpawnError {
+    /// In words for a person.
+    pub reason: String,
+    /// Whether it lies with who starts servers, and will pass: those who wait go on waiting.
+    pub is_passing: bool,
+}
+
+/// How often a configuration was read again since the proxy began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reloads {
+    /// Times it was found to be in order.
+    pub accepted: u64,
+    /// Times it was refused.
+    pub refused: u64,
+    /// Errors found the last time; while there are any, an older one is in force.
+    pub last_errors: u32,
+}
 
 /// Who starts servers.
 pub trait Spawner: Send + Sync + 'static {
@@ -106,4 +122,9 @@ pub trait Spawner: Send + Sync + 'static {
 
     /// The configuration in force, now and later.
     fn in_force(&self) -> watch::Receiver<Arc<InForce>>;
+
+    /// How often a configuration was read again.
+    fn reloads(&self) -> Reloads {
+        Reloads::default()
+    }
 }

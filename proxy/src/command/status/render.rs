@@ -53,6 +53,13 @@ fn head(report: &Report) -> String {
     for url in urls {
         text += &format!("{url}\n");
     }
+    if report.reloads.last_errors > 0 {
+        text += &format!(
+            "the configuration has {} errors since it was changed, and the one before stays in force; help: `only1mcp \
+             config check` names them\n",
+            report.reloads.last_errors
+        );
+    }
     if let Some(limit) = report.rate_limit {
         text += &format!(
             "rate limit: {} calls per minute of one client to one server, {} at once; {} refused\n",

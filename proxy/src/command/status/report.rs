@@ -12,6 +12,9 @@ pub struct Report {
     pub mode: String,
     /// Which configuration is in force, counted from its start.
     pub generation: u64,
+    /// How often the configuration was read again.
+    #[serde(default)]
+    pub reloads: Reloads,
     /// Addresses it serves MCP on.
     pub listen: Vec<String>,
     /// Landlock's level on this machine; 0 without.
@@ -35,6 +38,14 @@ pub struct RateLimit {
     pub requests_per_minute: u64,
     /// Calls at once.
     pub burst: u64,
+}
+
+/// How often the configuration was read again.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Reloads {
+    /// Errors found the last time.
+    #[serde(default)]
+    pub last_errors: u64,
 }
 
 /// One replica of a server.

@@ -3,13 +3,13 @@
 use super::socket::{Packet, Socket};
 use super::{Ask, LauncherError, Started, greet, read_view, refusal_in_words, unexpected};
 use crate::limits::{LAUNCHER_RECONNECT_WAIT_MAX, RESTART_WAIT_MIN, USAGE_WAIT};
-use crate::servers::spawn::{InForce, Later, Leash, Process};
+use crate::servers::spawn::{InForce, Later, Leash, Process, Reloads};
 use only1mcp_wire::message::FromLauncher;
 use only1mcp_wire::{Event, Exit, InstanceId, Machine, Reply, Request, ServerName, Spawned, Usage};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::error::TrySendError;
@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) waiting: HashMap<u32, Waiting>,
     pub(super) running: HashMap<InstanceId, Running>,
     pub(super) last_id: u32,
+    /// Told to whoever asks for the status.
+    pub(super) reloads: Arc<Mutex<Reloads>>,
 }
 
 /// A server that was started over this connection.
@@ -143,6 +145,7 @@ impl Link {
             }
             FromLauncher::Event(Event::Changed { generation, errors }) => {
                 tracing::info!(generation, errors, "the configuration was read again");
+                self.count_reload(errors);
                 if errors == 0 && generation != self.publish.borrow().generation {
                     return self.send(socket, &Request::View, Waiting::View).await;
                 }
@@ -153,6 +156,13 @@ impl Link {
                 self.answer(socket, waiting, reply, packet.descriptors).await
             }
         }
+    }
+
+    fn count_reload(&self, errors: u32) {
+        let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        reloads.accepted += u64::from(errors == 0);
+        reloads.refused += u64::from(errors > 0);
+        reloads.last_errors = errors;
     }
 
     async fn answer(

@@ -3,8 +3,8 @@
 use super::Replica;
 use crate::exchange::Era;
 use crate::limits::{
-    DRAIN_POLL, DRAIN_TIME, EXIT_REPORT_WAIT, IDLE_LOOK, MEMORY_LOOK, QUARANTINE_TIME, REASON_BYTES_MAX,
-    RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE, SETBACKS_MAX,
+    DRAIN_POLL, DRAIN_TIME, EXIT_REPORT_WAIT, IDLE_LOOK, MEMORY_LOOK, PUT_OFF_WAIT, QUARANTINE_TIME,
+    REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE, SETBACKS_MAX,
 };
 use crate::mcp::object::cut;
 use crate::servers::connection::Connection;
@@ -26,6 +26,16 @@ enum Ended {
     Late,
     /// By itself, and soon; or it could not be started.
     Early,
+    /// It was not started, for a reason that is not its own.
+    PutOff,
+}
+
+/// Why there is no process.
+struct Setback {
+    /// In words.
+    reason: String,
+    /// Whether it lies with who starts servers, and will pass.
+    is_passing: bool,
 }
 
 /// Setbacks in a row, and how long to wait after the next.
@@ -61,8 +71,12 @@ impl Replica {
             };
             let ended = match started {
                 Ok(ready) => self.attend(ready).await,
-                Err(reason) => {
-                    self.fail(&reason);
+                Err(setback) if setback.is_passing => {
+                    self.put_off(&setback.reason);
+                    Ended::PutOff
+                }
+                Err(setback) => {
+                    self.fail(&setback.reason);
                     Ended::Early
                 }
             };
@@ -72,9 +86,12 @@ impl Replica {
                     setbacks = Setbacks::NONE;
                     continue;
                 }
-                Ended::Early => {}
+                Ended::Early | Ended::PutOff => {}
             }
-            let (wait, is_quarantine) = setbacks.next();
+            let (wait, is_quarantine) = match ended {
+                Ended::PutOff => (PUT_OFF_WAIT, false),
+                _ => setbacks.next(),
+            };
             if is_quarantine {
                 self.quarantine(setbacks.count);
             }
@@ -135,7 +152,7 @@ impl Replica {
     }
 
     /// Starts a process and says the first words; a second process if the first did not answer the probe.
-    async fn start(&self) -> Result<Ready, String> {
+    async fn start(&self) -> Result<Ready, Setback> {
         let common = &self.common;
         let view = common.view();
         let timeout = Duration::from_millis(view.startup_timeout_ms);
@@ -145,7 +162,7 @@ impl Replica {
                 .spawner
                 .spawn(&common.name, common.tenant.partition)
                 .await
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| Setback { reason: error.reason, is_passing: error.is_passing })?;
             let connection = Connection::open(process, common.notices.clone());
             let mut guard = CloseOnDrop { connection: Some(connection.clone()) };
             let reason = match greet(&connection, known, &common.tenant.capabilities, timeout).await {
@@ -165,7 +182,8 @@ impl Replica {
                 Greeting::Failed(reason) => reason,
             };
             drop(guard);
-            return Err(describe_end(&common.name, &connection, &reason).await);
+            let reason = describe_end(&common.name, &connection, &reason).await;
+            return Err(Setback { reason, is_passing: false });
         }
     }
 
@@ -296,7 +314,7 @@ impl Replica {
                 tokio::spawn(async move { drain(&old).await });
                 Some(next)
             }
-            Err(reason) => {
+            Err(Setback { reason, .. }) => {
                 let reason: Arc<str> = reason.into();
                 tracing::warn!(server = %self.common.name, replica = self.number, ?reason, "the fresh process cannot be started");
                 self.remember_error(&reason);
@@ -308,6 +326,14 @@ impl Replica {
                 }
                 None
             }
+        }
+    }
+
+    /// Those who wait for it go on waiting.
+    fn put_off(&self, reason: &str) {
+        tracing::info!(server = %self.common.name, replica = self.number, reason, "cannot be started just now");
+        if matches!(*self.state.borrow(), State::Failed(_)) {
+            self.set_state(State::Restarting);
         }
     }
 
