@@ -83,6 +83,11 @@ fn under_chaos_nothing_repeatable_is_lost_and_nothing_else_is_repeated() {
         outcomes.len()
     );
     check(&outcomes, &failed, &ledger(&daemon));
+    // Else nothing was in the hands of those that died, and this shows little.
+    assert!(
+        !failed.is_empty() && status["retries"].as_u64().unwrap_or_default() > 0,
+        "nobody was hit: {status:#}"
+    );
     assert!(status["restarts"].as_u64().unwrap_or_default() >= 8, "nothing was broken: {status:#}");
     assert_eq!(daemon.stop(), 0);
 }

@@ -242,6 +242,14 @@ impl Connection {
         exit.ok().and_then(|exit| (*exit).flatten())
     }
 
+    /// Whether it ended because the launcher did, as far as that becomes known within `limit`: all others ended too,
+    /// and none of them by its own doing.
+    pub async fn ended_with_the_launcher(&self, limit: Duration) -> bool {
+        let mut told = self.exit.clone();
+        let exit = tokio::time::timeout(limit, told.wait_for(Option::is_some)).await;
+        exit.is_ok_and(|exit| exit.is_ok_and(|exit| *exit == Some(None)))
+    }
+
     /// What it uses of its limits, if the launcher counts that.
     pub async fn usage(&self) -> Option<Usage> {
         self.leash.usage().await

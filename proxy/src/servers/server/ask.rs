@@ -168,7 +168,9 @@ impl Server {
             match failure {
                 CallFailure::NotWritten => {}
                 CallFailure::Unanswered if may_repeat && self.budget.withdraw() => {
-                    may_repeat = false;
+                    // One more process may die of it, and no third.
+                    may_repeat =
+                        connection.is_closed() && connection.ended_with_the_launcher(END_REPORT_WAIT).await;
                     self.retries.fetch_add(1, Ordering::Relaxed);
                 }
                 CallFailure::Unanswered => return Err(self.outcome_unknown(&connection, asked.method).await),
