@@ -14,7 +14,7 @@
 //! Reading order: [`asking`] (one request), [`rounds`] and [`parked`] (what servers ask back; [`call`], [`asked`],
 //! [`sealed`]), [`single`] and [`aggregate`] (the two kinds of endpoint),
 //! [`gate`], [`limiter`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
-//! [`instances`], [`sessions`], [`reload`], [`status`].
+//! [`instances`], [`sessions`], [`reload`], [`status`], [`metrics`].
 
 pub mod aggregate;
 pub mod asked;
@@ -27,6 +27,7 @@ pub mod instances;
 pub mod limiter;
 pub mod listing;
 pub mod member;
+pub mod metrics;
 pub mod parked;
 pub mod reload;
 pub mod resources;
@@ -331,5 +332,9 @@ impl Exchange for Core {
 
     fn has_server(&self, name: &ServerName) -> bool {
         self.catalogue().member(name).is_some()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.catalogue().members.iter().all(|member| member.is_settled())
     }
 }

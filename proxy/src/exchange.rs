@@ -169,4 +169,7 @@ pub trait Exchange: Send + Sync + 'static {
 
     /// Whether a server of this name is configured.
     fn has_server(&self, name: &ServerName) -> bool;
+
+    /// Whether each server has become ready, has failed, or waits until it is needed.
+    fn is_settled(&self) -> bool;
 }

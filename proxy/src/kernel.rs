@@ -1,5 +1,5 @@
 //! The one unsafe place of the proxy: takes over the descriptors that a supervisor passed
-//! (`LISTEN_FDS`, from 3 on). The type system cannot know that they are open and ours.
+//! (`LISTEN_FDS`, from 3 on), and counts those that are open. The type system cannot know that they are open and ours.
 #![expect(unsafe_code, reason = "a number becomes an owned descriptor only here")]
 
 use crate::limits::LISTENERS_MAX;
@@ -10,6 +10,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The first descriptor of the convention.
 const FIRST: RawFd = 3;
+
+/// Closed numbers in a row after which no open one is expected: the kernel gives the lowest that is free.
+const CLOSED_IN_A_ROW: RawFd = 4096;
+
+/// How many descriptors this process has open. It has no `/proc` to look it up.
+#[must_use]
+pub fn open_descriptors() -> usize {
+    let (mut open, mut last) = (0, 0);
+    let mut number = 0;
+    while number - last < CLOSED_IN_A_ROW {
+        // SAFETY: F_GETFD takes no pointer and changes nothing, whatever the number stands for.
+        if unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0 {
+            open += 1;
+            last = number;
+        }
+        number += 1;
+    }
+    open
+}
 
 /// Why no descriptors could be taken over.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +94,15 @@ fn take(number: RawFd) -> Result<OwnedFd, ReceiveError> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn descriptors_are_counted() {
+        // Other tests of this process open and close some meanwhile.
+        let files: Vec<_> = (0..200).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+        let with = super::open_descriptors();
+        drop(files);
+        assert!(with >= 200 && super::open_descriptors() + 100 < with);
+    }
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Vec<String>, ReceiveError> {

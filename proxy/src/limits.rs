@@ -98,7 +98,7 @@ pub const EVENTS_MAX: usize = 1024;
 pub const RESTART_WAIT_MIN: Duration = Duration::from_millis(100);
 /// The longest wait before a server is started again.
 pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
-/// A server that ran this long is started again at once.
+/// A server that ran this long, or has answered a client, is started again at once.
 pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
 /// How long until a process is asked for again that the launcher could not start just then.
 pub const PUT_OFF_WAIT: Duration = Duration::from_millis(250);

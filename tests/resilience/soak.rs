@@ -7,6 +7,7 @@ use harness::daemon::{Daemon, Role};
 use harness::is_root;
 use nix::sys::signal::Signal;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PER_SECOND: u32 = 100;
@@ -14,32 +15,58 @@ const PER_SECOND: u32 = 100;
 const ROUND: Duration = Duration::from_secs(10);
 /// What the first rounds may add: buffers and caches find their size.
 const WARM_ROUNDS: usize = 2;
-/// What memory may vary by after that.
-const MEMORY_SLACK_KIB: u64 = 6 * 1024;
-/// What descriptors may vary by: connections come and go.
-const DESCRIPTOR_SLACK: usize = 150;
+/// What is looked at, how much of it there is, and by how much it may vary.
+type Bound = (&'static str, fn(&Held) -> u64, u64);
+/// By how much the most of the second half may exceed the most of the first: connections and processes come and go.
+const BOUNDS: [Bound; 6] = [
+    ("memory of the proxy, KiB", |held| held.proxy_kib, 4 * 1024),
+    ("memory of the launcher, KiB", |held| held.launcher_kib, 1024),
+    ("descriptors of the proxy", |held| held.descriptors, 120),
+    ("tasks of the proxy", |held| held.tasks, 300),
+    ("processes", |held| held.processes, 6),
+    ("cgroups", |held| held.cgroups, 6),
+];
 
-/// What one process holds.
-#[derive(Clone, Copy, Debug)]
+/// What is held at one moment.
+#[derive(Clone, Copy, Debug, Default)]
 struct Held {
-    memory_kib: u64,
-    descriptors: usize,
-    threads: usize,
+    proxy_kib: u64,
+    launcher_kib: u64,
+    descriptors: u64,
+    tasks: u64,
+    processes: u64,
+    cgroups: u64,
 }
 
-fn held(pid: i32) -> Held {
-    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let field = |text: &str, name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
-        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
-    };
-    let status = read("status");
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |all| all.count());
-    Held {
-        memory_kib: field(&status, "RssAnon:"),
-        descriptors,
-        threads: usize::try_from(field(&status, "Threads:")).unwrap_or_default(),
+impl Held {
+    fn now(daemon: &Daemon, proxy: i32, launcher: i32) -> Self {
+        // Neither shows its descriptors to others: the proxy counts its own.
+        let status = daemon.status();
+        let said = |name: &str| status[name].as_u64().unwrap_or_else(|| panic!("no {name} in {status:#}"));
+        Self {
+            proxy_kib: memory_kib(proxy),
+            launcher_kib: memory_kib(launcher),
+            descriptors: said("open_descriptors"),
+            tasks: said("tasks"),
+            processes: daemon.processes().len() as u64,
+            cgroups: cgroups(Path::new("/sys/fs/cgroup"), 4),
+        }
     }
+}
+
+/// Memory of its own, not of files.
+fn memory_kib(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.unwrap_or_else(|| panic!("no memory of {pid}"))
+}
+
+/// Directories of the cgroup tree, so many levels deep.
+fn cgroups(folder: &Path, levels: usize) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let below = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    below.map(|entry| 1 + if levels > 0 { cgroups(&entry.path(), levels - 1) } else { 0 }).sum()
 }
 
 fn seconds() -> u64 {
@@ -66,45 +93,21 @@ fn what_is_held_does_not_grow() {
             signal_all(*victim, Signal::SIGKILL);
         }
         std::thread::sleep(ROUND.saturating_sub(round.elapsed()));
-        let (ours, launchers, processes) = (held(proxy), held(launcher), daemon.processes().len());
-        println!(
-            "soak: {:>4} s: proxy {} KiB, {} descriptors, {} threads; launcher {} KiB, {} descriptors; {processes} processes",
-            begun.elapsed().as_secs(),
-            ours.memory_kib,
-            ours.descriptors,
-            ours.threads,
-            launchers.memory_kib,
-            launchers.descriptors,
-        );
-        rounds.push((ours, launchers, processes));
+        let held = Held::now(&daemon, proxy, launcher);
+        println!("soak: {:>4} s: {held:?}", begun.elapsed().as_secs());
+        rounds.push(held);
     }
     let outcomes = load.end();
     let failed = report("soak", &outcomes);
     check(&outcomes, &failed, &ledger(&daemon));
     let warm = rounds.get(WARM_ROUNDS..).unwrap_or_default();
     let half = warm.len() / 2;
-    let most = |of: fn(&(Held, Held, usize)) -> u64, part: &[(Held, Held, usize)]| {
-        part.iter().map(of).max().unwrap_or_default()
-    };
     let (first, last) = (warm.get(..half).unwrap_or_default(), warm.get(half..).unwrap_or_default());
-    let grown = |of: fn(&(Held, Held, usize)) -> u64| most(of, last).saturating_sub(most(of, first));
     assert!(!first.is_empty(), "too short to tell anything");
-    assert!(
-        grown(|(proxy, ..)| proxy.memory_kib) <= MEMORY_SLACK_KIB,
-        "the proxy's memory grows: {rounds:#?}"
-    );
-    assert!(
-        grown(|(_, launcher, _)| launcher.memory_kib) <= 1024,
-        "the launcher's memory grows: {rounds:#?}"
-    );
-    assert!(
-        grown(|(proxy, ..)| proxy.descriptors as u64) <= DESCRIPTOR_SLACK as u64,
-        "descriptors: {rounds:#?}"
-    );
-    assert!(
-        grown(|(_, launcher, _)| launcher.descriptors as u64) <= 16,
-        "the launcher's descriptors: {rounds:#?}"
-    );
-    assert!(grown(|(.., processes)| *processes as u64) <= 8, "processes are left: {rounds:#?}");
+    for (what, of, slack) in BOUNDS {
+        let most = |part: &[Held]| part.iter().map(of).max().unwrap_or_default();
+        let (before, after) = (most(first), most(last));
+        assert!(after <= before + slack, "{what} grew from {before} to {after}: {rounds:#?}");
+    }
     assert_eq!(daemon.stop(), 0);
 }

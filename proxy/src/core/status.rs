@@ -3,6 +3,8 @@
 use crate::core::Core;
 use crate::core::member::Member;
 use crate::exchange::Era;
+use crate::kernel;
+use crate::servers::durations::Snapshot;
 use crate::servers::replica::Replica;
 use crate::servers::spawn::{InForce, Reloads};
 use futures_util::future::join_all;
@@ -10,6 +12,7 @@ use only1mcp_policy::view::{RateLimitView, Scope};
 use only1mcp_wire::{Machine, Usage, Wall};
 use serde::Serialize;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// The whole proxy at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -32,6 +35,12 @@ pub struct Status {
     pub rate_limit: Option<RateLimitView>,
     /// Calls that were refused because of it.
     pub rate_limited: u64,
+    /// Calls that wait for an answer of their client.
+    pub parked_calls: usize,
+    /// Descriptors the proxy has open.
+    pub open_descriptors: usize,
+    /// Tasks of the proxy that have not ended.
+    pub tasks: usize,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
 }
@@ -91,6 +100,9 @@ pub struct ServerStatus {
     pub in_flight: u64,
     /// Requests of clients that wait for others to end.
     pub queued: usize,
+    /// How long requests took.
+    #[serde(skip)]
+    pub durations: Snapshot,
     /// Its replicas.
     pub replicas: Vec<ReplicaStatus>,
     /// Why it failed or ended last.
@@ -202,6 +214,9 @@ pub fn of(core: &Core, in_force: &InForce, machine: &Machine, reloads: Reloads) 
         cgroup_limits: machine.cgroup_limits,
         rate_limit: in_force.view.proxy.rate_limit,
         rate_limited: core.limiter.refused(),
+        parked_calls: core.parked.len(),
+        open_descriptors: kernel::open_descriptors(),
+        tasks: Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks()),
         servers: catalogue.members.iter().map(|member| of_server(core, member)).collect(),
     }
 }
@@ -218,6 +233,9 @@ fn of_server(core: &Core, member: &Arc<Member>) -> ServerStatus {
         calls: own().map(|own| own.server.calls()).sum(),
         failures: own().map(|own| own.server.failures()).sum(),
         retries: own().map(|own| own.server.retries()).sum(),
+        in_flight: own().map(|own| own.server.unanswered()).sum(),
+        queued: own().map(|own| own.server.queued()).sum(),
+        durations: own().map(|own| own.server.durations()).sum(),
         restarts: own().map(|own| own.server.restarts()).sum(),
         ..shown
     }
@@ -260,6 +278,7 @@ fn of_instance(member: &Member) -> ServerStatus {
         restarts: server.restarts(),
         in_flight: server.unanswered(),
         queued: server.queued(),
+        durations: server.durations(),
         replicas: server.pool().replicas.iter().map(|replica| of_replica(replica)).collect(),
         last_error: server.last_error().map(|reason| reason.to_string()),
         usage: None,

@@ -28,8 +28,18 @@ pub fn router<E: Exchange>(front: Arc<Front<E>>) -> Router {
         .route("/mcp", any(aggregate::<E>))
         .route("/mcp/{server}", any(one_server::<E>))
         .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready::<E>))
         .fallback(async || (StatusCode::NOT_FOUND, "the endpoints are /mcp and /mcp/SERVER\n"))
         .with_state(front)
+}
+
+/// Whether new clients are welcome: every server has had its time to start, and we are not about to end.
+async fn ready<E: Exchange>(State(front): State<Arc<Front<E>>>) -> (StatusCode, &'static str) {
+    match (front.stop.is_cancelled(), front.exchange.is_settled()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "ending\n"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "servers are starting\n"),
+        (false, true) => (StatusCode::OK, "ready\n"),
+    }
 }
 
 async fn aggregate<E: Exchange>(

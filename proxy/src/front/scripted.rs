@@ -173,6 +173,10 @@ impl Exchange for Scripted {
     fn has_server(&self, name: &ServerName) -> bool {
         name.as_str() == "a"
     }
+
+    fn is_settled(&self) -> bool {
+        true
+    }
 }
 
 pub fn name(text: &str) -> ServerName {

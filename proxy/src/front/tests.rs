@@ -42,6 +42,7 @@ async fn refuses_what_the_transport_does_not_allow() {
         ("DELETE", "/mcp", &[("mcp-protocol-version", "2026-07-28")], "", 405),
         ("POST", "/mcp", &[("content-length", "16777217")], PING, 413),
         ("GET", "/healthz", &[("authorization", ""), ("host", "any")], "", 200),
+        ("GET", "/readyz", &[("authorization", ""), ("host", "any")], "", 200),
     ];
     for (method, path, headers, body, status) in table {
         let reply = bench.send(Bench::request(method, path, headers, body)).await;

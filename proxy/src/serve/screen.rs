@@ -164,6 +164,7 @@ mod tests {
             restarts: 0,
             in_flight: 0,
             queued: 0,
+            durations: Default::default(),
             replicas: Vec::new(),
             usage: None,
             last_error: None,
@@ -187,6 +188,9 @@ mod tests {
             reloads: Default::default(),
             rate_limit: None,
             rate_limited: 0,
+            parked_calls: 0,
+            open_descriptors: 0,
+            tasks: 0,
             servers: vec![
                 server("probe", "ready"),
                 ServerStatus { tools: 1, ..server("notes", "ready") },

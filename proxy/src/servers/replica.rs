@@ -37,6 +37,8 @@ pub struct Replica {
     load: AtomicUsize,
     /// Requests its process has been given.
     served: AtomicU64,
+    /// Whether its process has answered one.
+    has_answered: AtomicBool,
     /// Told when it has served so many that a fresh process shall go on.
     is_worn: Notify,
     /// Whose turn it is, once it is known that it asks its clients.
@@ -87,6 +89,7 @@ impl Replica {
             is_leaving: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             served: AtomicU64::new(0),
+            has_answered: AtomicBool::new(false),
             is_worn: Notify::new(),
             turns: Turns::default(),
             asks: AtomicBool::new(false),
@@ -244,6 +247,7 @@ impl Place {
         let mut circuit = self.replica.circuit();
         match verdict {
             Verdict::Answered => {
+                self.replica.has_answered.store(true, Ordering::Relaxed);
                 circuit.succeeded();
                 false
             }

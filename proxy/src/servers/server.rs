@@ -12,6 +12,7 @@ use crate::mcp::error::{RpcError, SERVER_UNAVAILABLE};
 use crate::servers::balancer::Balancer;
 use crate::servers::budget::RetryBudget;
 use crate::servers::connection::{Connection, Notices};
+use crate::servers::durations::{Durations, Snapshot};
 use crate::servers::era::Facts;
 use crate::servers::pending::Reply;
 use crate::servers::replica::Replica;
@@ -43,6 +44,7 @@ pub struct Server {
     /// Tools of which the server says that they may be called twice.
     repeatable: RwLock<HashSet<String>>,
     budget: RetryBudget,
+    durations: Durations,
     /// Requests of clients.
     calls: AtomicU64,
     /// Those of them that failed without an answer of the server.
@@ -297,6 +299,7 @@ impl Server {
             homes: Homes::default(),
             repeatable: RwLock::default(),
             budget: RetryBudget::default(),
+            durations: Durations::default(),
             calls: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -448,6 +451,12 @@ impl Server {
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// How long they took.
+    #[must_use]
+    pub fn durations(&self) -> Snapshot {
+        self.durations.snapshot()
     }
 
     /// Requests that were given to a second process.

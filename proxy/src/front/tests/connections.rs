@@ -1,5 +1,6 @@
 //! Real loopback connections: who is let in without a token, limits of HTTP itself, and their end.
 
+use crate::core::status::Status;
 use crate::front::identity::sock_diag::SockDiag;
 use crate::front::identity::{Identity, Token, Trust};
 use crate::front::scripted::{Scripted, TOKEN, until};
@@ -140,13 +141,26 @@ async fn the_order_to_stop_ends_idle_connections_and_refuses_new_ones() {
 }
 
 #[tokio::test]
-async fn the_operator_asks_for_the_status() {
-    let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-    let router = crate::front::admin::router(async || serde_json::json!({"version": "x"}));
-    tokio::spawn(connection::serve(theirs, router, connection::Visitor::default(), CancellationToken::new()));
-    let (mut reader, mut writer) = ours.into_split();
-    writer.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    reader.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{\"version\":\"x\"}"), "{answer}");
+async fn the_operator_asks_for_the_status_and_prometheus_for_metrics() {
+    for (path, content_type, part) in [
+        ("/status", "application/json", "{\"version\":\"x\","),
+        ("/metrics", "text/plain; version=0.0.4", "\nonly1mcp_info{version=\"x\",mode=\"user\"} 1\n"),
+    ] {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let status = async || Status { version: "x", mode: "user", ..Status::default() };
+        let router = crate::front::admin::router(status);
+        tokio::spawn(connection::serve(
+            theirs,
+            router,
+            connection::Visitor::default(),
+            CancellationToken::new(),
+        ));
+        let (mut reader, mut writer) = ours.into_split();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        writer.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        reader.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(part), "{answer}");
+        assert!(answer.contains(&format!("content-type: {content_type}\r\n")), "{answer}");
+    }
 }

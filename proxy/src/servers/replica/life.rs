@@ -22,7 +22,7 @@ enum Ended {
     Stopped,
     /// Nobody needs it.
     Idle,
-    /// By itself, after a while.
+    /// By itself, after a while, or after it was of use.
     Late,
     /// By itself, and soon; or it could not be started.
     Early,
@@ -193,6 +193,7 @@ impl Replica {
         tracing::info!(server = %self.common.name, replica = self.number, version = %ready.facts.version, pid, "ready");
         self.is_ill.store(false, Ordering::Relaxed);
         self.served.store(0, Ordering::Relaxed);
+        self.has_answered.store(false, Ordering::Relaxed);
         self.circuit().renewed(Instant::now());
         self.set_state(State::Ready(ready.clone()));
     }
@@ -245,7 +246,9 @@ impl Replica {
         if self.stopped.is_cancelled() {
             return Ended::Stopped;
         }
-        if began.elapsed() >= RUN_COUNTED_STABLE { Ended::Late } else { Ended::Early }
+        // Who has answered a client is in no crash loop, however soon it ended.
+        let is_stable = began.elapsed() >= RUN_COUNTED_STABLE || self.has_answered.load(Ordering::Relaxed);
+        if is_stable { Ended::Late } else { Ended::Early }
     }
 
     /// Waits until a fresh process shall go on, and says why.

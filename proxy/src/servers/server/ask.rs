@@ -83,6 +83,7 @@ impl Server {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let _unanswered = Unanswered::new(&self.common.unanswered);
         self.budget.deposit();
+        let begun = Instant::now();
         self.common.used();
         let answered = match self.admit(&client.principal).await {
             Ok(_admitted) => self.ask_in_time(asked, client).await,
@@ -90,6 +91,7 @@ impl Server {
         };
         self.common.used();
         self.failures.fetch_add(u64::from(answered.is_err()), Ordering::Relaxed);
+        self.durations.count(begun.elapsed());
         answered
     }
 
