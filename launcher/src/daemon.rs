@@ -40,7 +40,8 @@ pub struct Daemon {
     pub instances: Instances,
     listener: OwnedFd,
     signals: SignalFd,
-    reader: Reader,
+    /// Reads the configuration.
+    pub reader: Reader,
     peer: Option<Peer>,
     /// Counts connections; a server belongs to the one that asked for it.
     connection: u64,
@@ -145,7 +146,18 @@ impl Daemon {
 
     fn follow_compilation(&mut self) {
         if let Some(news) = self.reader.advance(self.configuration.as_ref()) {
+            let errors = if let News::Errors(errors) = news { errors } else { 0 };
             self.take_news(news);
+            self.answer_reloads(errors);
+        }
+    }
+
+    /// Tells those who asked for what was read just now.
+    fn answer_reloads(&mut self, errors: u32) {
+        let generation = self.configuration.as_ref().map_or(0, |configuration| configuration.generation);
+        for (owner, id) in self.reader.answered() {
+            let reloaded = FromLauncher::Reply(id, Reply::Reloaded { generation, errors });
+            self.tell(owner, &reloaded, Vec::new());
         }
     }
 
@@ -342,7 +354,9 @@ impl Daemon {
         if let Some(cgroups) = &mut self.machine.cgroups {
             cgroups.tidy();
         }
-        self.reader.start_if_due(now);
+        if !self.reader.start_if_due(now) {
+            self.answer_reloads(1);
+        }
         if self.reader.is_overdue(now) {
             self.follow_compilation();
         }

@@ -54,3 +54,5 @@ pub const PENDING_SIGNALS: u64 = 1024;
 pub const KILL_ROUNDS_MAX: usize = 64;
 /// How long an orphan that was killed is waited for, milliseconds. Only the kernel can hold it up.
 pub const ORPHAN_TIME_MAX_MS: u8 = 200;
+/// Requests to read the configuration again that may wait for an answer.
+pub const RELOADS_ASKED_MAX: usize = 16;

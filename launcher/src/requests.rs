@@ -54,6 +54,11 @@ pub fn handle(
         }
         (true, Request::Stop { instance, grace_ms }) => Ok(stop(daemon, owner, instance, grace_ms).into()),
         (true, Request::Usage { instance }) => Ok(usage(daemon, owner, instance).into()),
+        (true, Request::Reload) if daemon.reader.has_room() => {
+            daemon.reader.request_for((owner, id));
+            Ok(Outcome::Later)
+        }
+        (true, Request::Reload) => Err(PeerError::Order("RELOAD again and again")),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod policy_diff;
 pub mod policy_test;
 pub mod program;
 pub mod relay;
+pub mod reload;
 pub mod serve;
 pub mod start;
 pub mod status;
@@ -61,6 +62,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Policy(arguments) => compile::policy(&arguments.command),
         Command::Config(arguments) => compile::config(&arguments.command),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }

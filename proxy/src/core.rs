@@ -140,6 +140,23 @@ impl Core {
         status
     }
 
+    /// Has the configuration read again and waits until it is in force: its generation, and how many errors keep a
+    /// newer one from it.
+    ///
+    /// # Errors
+    /// In words, if it could not be read.
+    pub async fn reload(&self) -> Result<(u64, u32), String> {
+        let mut in_force = self.spawner.in_force();
+        let (generation, errors) = self.spawner.reload().await.map_err(|error| error.to_string())?;
+        let deadline = Instant::now() + FIRST_LIST_WAIT;
+        let is_there = in_force.wait_for(|in_force| in_force.generation >= generation);
+        timeout_at(deadline, is_there)
+            .await
+            .map(drop)
+            .map_err(|_| "the configuration was read, but does not come into force".to_owned())?;
+        Ok((generation, errors))
+    }
+
     /// Ends every server and waits until they have ended, at most a few seconds.
     pub async fn stop(&self) {
         let catalogue = self.catalogue();

@@ -1,8 +1,9 @@
 //! Start the proxy: take the sockets, give up all power, then speak to the launcher and to clients.
 //!
-//! Reading order: this file, [`sockets`], [`privileges`], [`logging`], [`screen`].
+//! Reading order: this file, [`sockets`], [`privileges`], [`logging`], [`notify`], [`screen`].
 
 pub mod logging;
+pub mod notify;
 pub mod privileges;
 pub mod screen;
 pub mod sockets;
@@ -16,6 +17,8 @@ use crate::kernel::ReceiveError;
 use crate::limits::{ADMIN_CONNECTIONS_MAX, DRAIN_TIME_MAX, RELAY_CONNECTIONS_MAX, START_SCREEN_WAIT_MAX};
 use crate::lock::{self, LockError};
 use crate::servers::launcher::{Launcher, LauncherError};
+use axum::Router;
+use notify::Notifier;
 use only1mcp_wire::Mode;
 use screen::Access;
 use sockets::Sockets;
@@ -90,6 +93,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
         Mode::User | Mode::Minimal => Trust::OwnUser(SockDiag::open().map_err(ServeError::SockDiag)?),
         Mode::Root | Mode::System => Trust::Nobody,
     };
+    let notifier = Notifier::of_environment();
     let left = lock::root::leave(&options.launcher);
     if let Some(user) = options.user {
         privileges::become_user(user)?;
@@ -105,7 +109,7 @@ pub fn run(options: &ServeOptions) -> Result<(), ServeError> {
     if let Err(error) = left.root {
         tracing::warn!(%error, "no root of our own: if taken over, the proxy could reach this user's Unix sockets");
     }
-    runtime()?.block_on(serve(options, Doors { sockets, users }, identity, shown))
+    runtime()?.block_on(serve(options, Doors { sockets, users }, identity, shown, notifier))
 }
 
 /// What clients and the operator come in by.
@@ -131,6 +135,7 @@ async fn serve(
     doors: Doors,
     identity: Identity,
     shown: Option<String>,
+    notifier: Notifier,
 ) -> Result<(), ServeError> {
     let mut signals = StopSignals::new()?;
     let launcher = Launcher::connect(&options.launcher).await?;
@@ -146,7 +151,15 @@ async fn serve(
         }
     };
     let front = Arc::new(Front::new(Arc::clone(&core), identity, stop.clone()));
-    open(&front, doors, status.clone(), &tasks)?;
+    let reload = {
+        let core = Arc::clone(&core);
+        move || {
+            let core = Arc::clone(&core);
+            async move { core.reload().await }
+        }
+    };
+    let operators = admin::router(status.clone(), reload);
+    open(&front, doors, operators, &tasks)?;
     if options.start_screen {
         let core = Arc::clone(&core);
         let access = Access { mode: options.mode, token_file: options.token_file.clone(), token: shown };
@@ -156,7 +169,9 @@ async fn serve(
         });
     }
     tracing::info!("serving");
+    notifier.ready();
     tracing::info!(signal = signals.next().await, "stopping");
+    notifier.stopping();
     stop.cancel();
     drain(&tasks, &mut signals).await;
     core.stop().await;
@@ -176,10 +191,10 @@ async fn drain(tasks: &TaskTracker, signals: &mut StopSignals) {
 }
 
 /// Opens all doors.
-fn open<F: Future<Output = Status> + Send>(
+fn open(
     front: &Arc<Front<Core>>,
     Doors { sockets, users }: Doors,
-    status: impl Fn() -> F + Clone + Send + Sync + 'static,
+    operators: Router,
     tasks: &TaskTracker,
 ) -> io::Result<()> {
     let router = http::router(Arc::clone(front));
@@ -201,7 +216,7 @@ fn open<F: Future<Output = Status> + Send>(
         tasks.spawn(relay::serve(Arc::clone(front), door(listener, RELAY_CONNECTIONS_MAX)?));
     }
     if let Some(listener) = sockets.admin {
-        tasks.spawn(admin::serve(door(listener, ADMIN_CONNECTIONS_MAX)?, admin::router(status)));
+        tasks.spawn(admin::serve(door(listener, ADMIN_CONNECTIONS_MAX)?, operators));
     }
     let sweeping = Arc::clone(front);
     tasks.spawn(async move { sweeping.sweep_sessions().await });

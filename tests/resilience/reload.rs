@@ -3,8 +3,9 @@
 use crate::load::{Load, check, report};
 use crate::{ledger, recovered, replicas};
 use harness::configuration::Configuration;
-use harness::daemon::Daemon;
+use harness::daemon::{Daemon, Role};
 use harness::processes::wait_until;
+use nix::sys::signal::Signal;
 use serde_json::json;
 use std::time::Duration;
 
@@ -98,6 +99,43 @@ fn no_call_is_lost_while_the_configuration_changes() {
     let failed = report("reload", &outcomes);
     check(&outcomes, &failed, &ledger(&daemon));
     assert!(failed.is_empty(), "a change of the configuration lost calls: {failed:#?}");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn the_operator_has_it_read_again_by_command_and_by_signal() {
+    let daemon = Daemon::start(&Configuration::new().fixture("one", ""));
+    let reload = || harness::run::run(&mut daemon.command(&["reload"]));
+    let write = |text: &str| drop(daemon.scratch.write("etc/config.yaml", text));
+    let two = Configuration::new().fixture("one", "").fixture("two", "").text(&daemon.scratch.mark());
+
+    write(&two);
+    let outcome = reload();
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+    assert!(outcome.stdout.contains("is in force"), "{outcome:?}");
+    // In force when the command ends, not some time later.
+    assert_eq!(daemon.status()["servers"].as_array().map_or(0, Vec::len), 2);
+
+    write("servers: [{id: one, comand: x}]\n");
+    let outcome = reload();
+    assert_eq!(outcome.code, 65, "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("stays in force") && outcome.stderr.contains("config check"),
+        "{outcome:?}"
+    );
+    assert_eq!(daemon.status()["servers"].as_array().map_or(0, Vec::len), 2);
+
+    write(&two);
+    assert_eq!(reload().code, 0);
+    let accepted = || daemon.status()["reloads"]["accepted"].as_u64().unwrap_or_default();
+    let before = accepted();
+    write(&Configuration::new().fixture("one", "").text(&daemon.scratch.mark()));
+    daemon.signal(Role::Supervisor, Signal::SIGHUP);
+    assert!(wait_until(LIMIT, || accepted() > before), "{}", daemon.story());
+    assert_eq!(daemon.endpoint().call_text("one__echo", &json!({"text": "on"})), "on");
+    let nobody = harness::scratch::Scratch::new();
+    let mut elsewhere = harness::daemon::command(&nobody, &["reload"]);
+    assert_eq!(harness::run::run(elsewhere.args(harness::daemon::places(&nobody))).code, 69);
     assert_eq!(daemon.stop(), 0);
 }
 

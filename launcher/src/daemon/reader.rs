@@ -1,7 +1,7 @@
-//! Reading the configuration: at the start, when a file of it changed, and at SIGHUP.
+//! Reading the configuration: at the start, when a file of it changed, at SIGHUP, and when the proxy asks for it.
 
 use crate::configuration::{Compilation, Compiler, Configuration, ConfigurationError};
-use crate::limits::UNWATCHED_TIME_MAX;
+use crate::limits::{RELOADS_ASKED_MAX, UNWATCHED_TIME_MAX};
 use crate::log;
 use crate::machine::Isolation;
 use crate::watch::Watch;
@@ -34,14 +34,26 @@ pub struct Reader {
     pub watch: Option<Watch>,
     /// A compilation under way.
     pub compilation: Option<Compilation>,
-    /// When SIGHUP asked for it.
+    /// When it was asked for.
     requested: Option<Instant>,
+    /// Who wants an answer of the next reading: connection and request.
+    asked: Vec<(u64, u32)>,
+    /// Who wants an answer of the one under way.
+    reading: Vec<(u64, u32)>,
 }
 
 impl Reader {
     /// A reader that has read nothing.
     pub fn new(compiler: Compiler) -> Self {
-        Self { compiler, isolation: Isolation::Namespaces, watch: None, compilation: None, requested: None }
+        Self {
+            compiler,
+            isolation: Isolation::Namespaces,
+            watch: None,
+            compilation: None,
+            requested: None,
+            asked: Vec::new(),
+            reading: Vec::new(),
+        }
     }
 
     /// Reads for the first time, and waits for it: nobody is served yet.
@@ -107,6 +119,22 @@ impl Reader {
         self.requested = Some(Instant::now());
     }
 
+    /// Whether another one may ask for an answer.
+    pub fn has_room(&self) -> bool {
+        self.asked.len() < RELOADS_ASKED_MAX
+    }
+
+    /// Wants the configuration read as soon as possible, and the request answered.
+    pub fn request_for(&mut self, asked: (u64, u32)) {
+        self.asked.push(asked);
+        self.request();
+    }
+
+    /// Those who wait for what was read just now.
+    pub fn answered(&mut self) -> Vec<(u64, u32)> {
+        std::mem::take(&mut self.reading)
+    }
+
     /// Takes note of changed files.
     pub fn look(&mut self) {
         if let Some(watch) = &mut self.watch {
@@ -127,18 +155,25 @@ impl Reader {
         self.compilation.as_ref().is_some_and(|compilation| compilation.deadline <= now)
     }
 
-    /// Starts reading if it is time to, and nothing is being read.
-    pub fn start_if_due(&mut self, now: Instant) {
+    /// Starts reading if it is time to, and nothing is being read. False if that cannot be done.
+    pub fn start_if_due(&mut self, now: Instant) -> bool {
         if self.compilation.is_some() || self.deadline().is_none_or(|due| due > now) {
-            return;
+            return true;
         }
         self.requested = None;
+        self.reading = std::mem::take(&mut self.asked);
         if let Some(watch) = &mut self.watch {
             watch.settle();
         }
         match self.compiler.start() {
-            Ok(compilation) => self.compilation = Some(compilation),
-            Err(error) => log::error(error),
+            Ok(compilation) => {
+                self.compilation = Some(compilation);
+                true
+            }
+            Err(error) => {
+                log::error(error);
+                false
+            }
         }
     }
 

@@ -105,6 +105,8 @@ pub enum Request {
         /// Which.
         instance: InstanceId,
     },
+    /// Read the configuration again now.
+    Reload,
 }
 
 /// The launcher's answer to one request.
@@ -130,6 +132,13 @@ pub enum Reply {
     Stopping,
     /// To USAGE; nothing where no cgroup counts it.
     Usage(Option<Usage>),
+    /// To RELOAD, when it was read from the beginning after that.
+    Reloaded {
+        /// The generation now in force.
+        generation: u64,
+        /// Errors found; above 0 the old generation stays in force.
+        errors: u32,
+    },
     /// To any request that is not granted.
     Refused(Refusal),
 }
@@ -273,6 +282,7 @@ const LIST: u16 = 3;
 const SPAWN: u16 = 4;
 const STOP: u16 = 5;
 const USAGE: u16 = 6;
+const RELOAD: u16 = 7;
 const REPLY: u16 = 0x100;
 const REFUSED: u16 = 0x1ff;
 const EXITED: u16 = 0x200;
@@ -315,6 +325,7 @@ impl Request {
                 instance.encode(&mut body);
                 USAGE
             }
+            Self::Reload => RELOAD,
         };
         packet(op, id, &body)
     }
@@ -343,6 +354,7 @@ impl Request {
                 Self::Stop { instance, grace_ms }
             }
             USAGE => Self::Usage { instance: Decode::decode(&mut body)? },
+            RELOAD => Self::Reload,
             _ => return Err(DecodeError::Value("operation")),
         };
         body.finish()?;
@@ -432,6 +444,11 @@ impl Reply {
                 usage.encode(body);
                 REPLY | USAGE
             }
+            Self::Reloaded { generation, errors } => {
+                generation.encode(body);
+                errors.encode(body);
+                REPLY | RELOAD
+            }
             Self::Refused(refusal) => {
                 refusal.encode(body);
                 REFUSED
@@ -446,6 +463,7 @@ impl Reply {
         const SPAWN_REPLY: u16 = REPLY | SPAWN;
         const STOP_REPLY: u16 = REPLY | STOP;
         const USAGE_REPLY: u16 = REPLY | USAGE;
+        const RELOAD_REPLY: u16 = REPLY | RELOAD;
         Ok(match op {
             HELLO_REPLY => Self::Hello(Decode::decode(body)?),
             VIEW_REPLY => Self::View { generation: Decode::decode(body)? },
@@ -459,6 +477,9 @@ impl Reply {
             SPAWN_REPLY => Self::Spawned(Decode::decode(body)?),
             STOP_REPLY => Self::Stopping,
             USAGE_REPLY => Self::Usage(Decode::decode(body)?),
+            RELOAD_REPLY => {
+                Self::Reloaded { generation: Decode::decode(body)?, errors: Decode::decode(body)? }
+            }
             REFUSED => Self::Refused(Decode::decode(body)?),
             _ => return Err(DecodeError::Value("operation")),
         })

@@ -5,6 +5,7 @@ use super::exit_code::Exit;
 use super::failure::Failure;
 use super::limits::STATUS_BYTES_MAX;
 use bytes::Bytes;
+use http::Method;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
@@ -38,16 +39,30 @@ pub enum AskError {
 /// # Errors
 /// [`AskError`] says why there is no answer.
 pub fn status(socket: &Path, patience: Duration) -> Result<Bytes, AskError> {
+    ask(socket, Method::GET, "/status", patience)
+}
+
+/// `POST /reload`, raw.
+///
+/// # Errors
+/// [`AskError`] says why there is no answer.
+pub fn reload(socket: &Path, patience: Duration) -> Result<Bytes, AskError> {
+    ask(socket, Method::POST, "/reload", patience)
+}
+
+fn ask(socket: &Path, method: Method, path: &str, patience: Duration) -> Result<Bytes, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|cause| AskError::Broken(cause.to_string()))?;
     runtime.block_on(async {
-        tokio::time::timeout(patience, get(socket, "/status")).await.unwrap_or(Err(AskError::Late(patience)))
+        tokio::time::timeout(patience, exchange(socket, method, path))
+            .await
+            .unwrap_or(Err(AskError::Late(patience)))
     })
 }
 
-async fn get(socket: &Path, path: &str) -> Result<Bytes, AskError> {
+async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Bytes, AskError> {
     let stream = UnixStream::connect(socket).await.map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NoDaemon,
         io::ErrorKind::PermissionDenied => AskError::NotOurs,
@@ -56,7 +71,9 @@ async fn get(socket: &Path, path: &str) -> Result<Bytes, AskError> {
     let broken = |cause: hyper::Error| AskError::Broken(cause.to_string());
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let driver = tokio::spawn(connection);
-    let request = http::Request::get(path)
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
         .header(http::header::HOST, "localhost")
         .body(Empty::<Bytes>::new())
         .map_err(|cause| AskError::Broken(cause.to_string()))?;
@@ -80,7 +97,7 @@ pub fn failure(error: &AskError, directories: &Directories) -> Failure {
                 .help("one that systemd runs answers root: try again with sudo")
         }
         AskError::Late(_) | AskError::Refused(_) | AskError::Broken(_) => {
-            Failure::new(Exit::Unavailable, format!("the daemon in {place} gives no status: {error}"))
+            Failure::new(Exit::Unavailable, format!("the daemon in {place} gives no answer: {error}"))
                 .help(directories.where_it_says_more())
         }
     }

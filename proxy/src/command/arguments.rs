@@ -28,8 +28,8 @@ pub struct CommandLine {
 pub enum Command {
     /// Start the daemon: the launcher, the proxy and all configured servers
     ///
-    /// Runs in the foreground until SIGTERM, SIGINT or SIGHUP. As root it gives every server a uid of
-    /// its own; as an ordinary user the servers share the user's uid and are kept apart by
+    /// Runs in the foreground until SIGTERM or SIGINT. SIGHUP has the configuration read again, or ends it
+    /// if it was started from a terminal, which is closed then. As root it gives every server a uid of its own; as an ordinary user the servers share the user's uid and are kept apart by
     /// namespaces, Landlock and system call filters. Without a configuration it serves two
     /// built-in servers, so that there is something to try.
     Start(StartArguments),
@@ -45,6 +45,11 @@ pub enum Command {
     Config(ConfigArguments),
     /// Show the servers of the running daemon: state, tools, calls and walls
     Status(StatusArguments),
+    /// Have the running daemon read its configuration again, and say whether it is in force
+    ///
+    /// Changes of the files are noticed anyway; this waits until they are in force, with exit code 65 if
+    /// errors keep them from it. Everything goes on as before then.
+    Reload(ReloadArguments),
     /// Call one tool of the running daemon and print what it says
     Call(CallArguments),
     /// Try each wall on this machine, and say what is missing and how to mend it
@@ -355,6 +360,14 @@ pub struct ConfigToolArguments {
     /// Which configuration.
     #[command(flatten)]
     pub source: Source,
+}
+
+/// Arguments of `reload`.
+#[derive(Args, Debug)]
+pub struct ReloadArguments {
+    /// Where the instance keeps its files.
+    #[command(flatten)]
+    pub places: Places,
 }
 
 /// Arguments of `status`.

@@ -40,6 +40,8 @@ pub const TEST_POOL_COUNT: u32 = 1024;
 pub const TEST_POOLS: u32 = 64;
 /// How long `status` waits for an answer.
 pub const STATUS_ANSWER: Duration = Duration::from_secs(5);
+/// How long the daemon may take to read its configuration.
+pub const RELOAD_ANSWER: Duration = Duration::from_secs(60);
 /// How long `call` waits for one message.
 pub const CALL_ANSWER: Duration = Duration::from_secs(600);
 /// Bytes of an answer of the admin socket.

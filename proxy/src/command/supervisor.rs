@@ -14,13 +14,13 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// Signals that end the daemon.
-const STOP_SIGNALS: [i32; 4] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
+const STOP_SIGNALS: [i32; 3] = [SIGTERM, SIGINT, SIGQUIT];
 
 /// Both workers and the signals about them.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ enum Wake {
     Look,
     /// A signal to end.
     Stop,
+    /// A signal to read the configuration again.
+    Reload,
 }
 
 impl Supervisor {
@@ -70,8 +72,10 @@ impl Supervisor {
                 worker.start_if_due(now)?;
             }
             let due = self.launcher.due().into_iter().chain(self.proxy.due()).min();
-            if self.signals.wait(due) == Wake::Stop {
-                return Ok(());
+            match self.signals.wait(due) {
+                Wake::Stop => return Ok(()),
+                Wake::Reload => self.launcher.signal(Signal::SIGHUP),
+                Wake::Look => {}
             }
         }
     }
@@ -98,12 +102,22 @@ fn end(worker: &mut Worker, signals: &Signals, begin: Instant, patience: Duratio
 #[derive(Debug)]
 struct Signals {
     stop: UnixStream,
+    hangup: UnixStream,
     child: UnixStream,
+    /// Whether SIGHUP means that the terminal is gone.
+    has_terminal: bool,
 }
 
 impl Signals {
     fn take() -> Result<Self, Failure> {
-        let piped = || Ok(Self { stop: pipe_of(&STOP_SIGNALS)?, child: pipe_of(&[SIGCHLD])? });
+        let piped = || {
+            Ok(Self {
+                stop: pipe_of(&STOP_SIGNALS)?,
+                hangup: pipe_of(&[SIGHUP])?,
+                child: pipe_of(&[SIGCHLD])?,
+                has_terminal: io::stdin().is_terminal(),
+            })
+        };
         piped().map_err(|cause: io::Error| {
             Failure::new(Exit::Internal, format!("cannot take over signals: {cause}"))
         })
@@ -113,6 +127,7 @@ impl Signals {
         let left = |until: Instant| timeout(until.saturating_duration_since(Instant::now()));
         let mut polled = [
             PollFd::new(self.stop.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.hangup.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.child.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut polled, until.map_or(PollTimeout::NONE, left)) {
@@ -123,7 +138,12 @@ impl Signals {
             }
         }
         has_arrived(&self.child);
-        if has_arrived(&self.stop) { Wake::Stop } else { Wake::Look }
+        match (has_arrived(&self.stop), has_arrived(&self.hangup)) {
+            (true, _) => Wake::Stop,
+            (false, true) if self.has_terminal => Wake::Stop,
+            (false, true) => Wake::Reload,
+            (false, false) => Wake::Look,
+        }
     }
 }
 

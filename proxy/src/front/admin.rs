@@ -1,19 +1,39 @@
-//! What the operator may ask over the administration socket, by HTTP: how things are, for people and for Prometheus.
+//! What the operator may ask over the administration socket, by HTTP: how things are, for people and for Prometheus,
+//! and that the configuration be read again.
 
 use super::accept::{self, LocalDoor};
 use super::connection::{self, Visitor};
 use crate::core::metrics;
 use crate::core::status::Status;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::header;
+use http::{StatusCode, header};
+use serde::Serialize;
 
-/// Answers `GET /status` with what `status` gives, and `GET /metrics` with the same as metrics.
-pub fn router<F>(status: impl Fn() -> F + Clone + Send + Sync + 'static) -> Router
+/// What came of reading the configuration again.
+#[derive(Debug, Serialize)]
+struct Reloaded {
+    /// The generation in force.
+    generation: u64,
+    /// Errors that keep a newer one from it.
+    errors: u32,
+}
+
+/// Answers `GET /status` with what `status` gives, `GET /metrics` with the same as metrics, and `POST /reload` when
+/// `reload` has been done.
+pub fn router<F, R>(
+    status: impl Fn() -> F + Clone + Send + Sync + 'static,
+    reload: impl Fn() -> R + Clone + Send + Sync + 'static,
+) -> Router
 where
     F: Future<Output = Status> + Send,
+    R: Future<Output = Result<(u64, u32), String>> + Send,
 {
+    let reload = async move || match reload().await {
+        Ok((generation, errors)) => Json(Reloaded { generation, errors }).into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    };
     let counted = status.clone();
     let metrics = async move || {
         let text = metrics::render(&counted().await);
@@ -22,6 +42,7 @@ where
     Router::new()
         .route("/status", get(async move || Json(status().await).into_response()))
         .route("/metrics", get(metrics))
+        .route("/reload", post(reload))
 }
 
 /// Serves the administration socket until the proxy stops.

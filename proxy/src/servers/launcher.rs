@@ -79,6 +79,7 @@ enum Ask {
     Spawn(ServerName, Partition, Started),
     Stop(InstanceId, Duration),
     Usage(InstanceId, oneshot::Sender<Option<Usage>>),
+    Reload(oneshot::Sender<(u64, u32)>),
 }
 
 /// Where a started server goes.
@@ -153,6 +154,16 @@ impl Spawner for Launcher {
 
     fn in_force(&self) -> watch::Receiver<Arc<InForce>> {
         self.in_force.clone()
+    }
+
+    fn reload(&self) -> Later<'_, Result<(u64, u32), SpawnError>> {
+        Box::pin(async {
+            let (answer, answered) = oneshot::channel();
+            self.asks.send(Ask::Reload(answer)).await.map_err(|_| LauncherError::Gone)?;
+            let answered = tokio::time::timeout(LAUNCHER_REPLY_TIMEOUT, answered);
+            let reloaded = answered.await.map_err(|_| LauncherError::TimedOut)?;
+            Ok(reloaded.map_err(|_| LauncherError::Gone)?)
+        })
     }
 
     fn reloads(&self) -> Reloads {

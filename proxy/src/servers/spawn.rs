@@ -123,6 +123,13 @@ pub trait Spawner: Send + Sync + 'static {
     /// The configuration in force, now and later.
     fn in_force(&self) -> watch::Receiver<Arc<InForce>>;
 
+    /// Has the configuration read again: the generation then in force, and how many errors kept a newer one from it.
+    fn reload(&self) -> Later<'_, Result<(u64, u32), SpawnError>> {
+        Box::pin(async {
+            Err(SpawnError { reason: "it reads no configuration".to_owned(), is_passing: false })
+        })
+    }
+
     /// How often a configuration was read again.
     fn reloads(&self) -> Reloads {
         Reloads::default()

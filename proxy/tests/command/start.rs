@@ -30,7 +30,7 @@ fn what_the_shell_exports_reaches_the_launcher_and_never_the_proxy() {
 
 #[test]
 fn a_signal_to_end_ends_both_with_exit_code_0() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let fakes = Fakes::new(&Proxy::Stays);
         let daemon = fakes.started(&[]);
         let workers = [fakes.pid("only1mcp-launcher"), fakes.pid("only1mcp")];

@@ -28,7 +28,7 @@ pub fn holds(choices: &[u8]) {
 
 fn request(choices: &mut Unstructured<'_>) -> Result<(u32, Request)> {
     let id = choices.arbitrary()?;
-    let request = match choices.int_in_range(0..=5)? {
+    let request = match choices.int_in_range(0..=6)? {
         0 => Request::Hello,
         1 => Request::View,
         2 => Request::List { page: choices.arbitrary()? },
@@ -38,6 +38,7 @@ fn request(choices: &mut Unstructured<'_>) -> Result<(u32, Request)> {
             partition: Partition(choices.arbitrary()?),
         },
         4 => Request::Usage { instance: InstanceId(choices.arbitrary()?) },
+        5 => Request::Reload,
         _ => Request::Stop {
             instance: InstanceId(choices.arbitrary()?),
             grace_ms: choices.int_in_range(0..=STOP_GRACE_MS_MAX)?,
@@ -48,7 +49,7 @@ fn request(choices: &mut Unstructured<'_>) -> Result<(u32, Request)> {
 
 fn answer(choices: &mut Unstructured<'_>) -> Result<FromLauncher> {
     let id = choices.arbitrary()?;
-    let reply = match choices.int_in_range(0..=9)? {
+    let reply = match choices.int_in_range(0..=10)? {
         0 => Reply::Hello(Machine {
             mode: *choices.choose(Mode::ALL)?,
             landlock_abi: choices.arbitrary()?,
@@ -76,7 +77,8 @@ fn answer(choices: &mut Unstructured<'_>) -> Result<FromLauncher> {
         }),
         6 => return Ok(FromLauncher::Event(exited(choices)?)),
         7 => Reply::Usage(choices.arbitrary::<bool>()?.then(|| usage(choices)).transpose()?),
-        8 => {
+        8 => Reply::Reloaded { generation: choices.arbitrary()?, errors: choices.arbitrary()? },
+        9 => {
             let (instance, times) = (InstanceId(choices.arbitrary()?), choices.arbitrary()?);
             let limit = *choices.choose(Wall::ALL)?;
             return Ok(FromLauncher::Event(Event::LimitReached { instance, limit, times }));

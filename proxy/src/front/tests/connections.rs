@@ -148,7 +148,7 @@ async fn the_operator_asks_for_the_status_and_prometheus_for_metrics() {
     ] {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
         let status = async || Status { version: "x", mode: "user", ..Status::default() };
-        let router = crate::front::admin::router(status);
+        let router = crate::front::admin::router(status, async || Ok((1, 0)));
         tokio::spawn(connection::serve(
             theirs,
             router,

@@ -42,6 +42,7 @@ pub(super) enum Waiting {
     View,
     Stop,
     Usage(oneshot::Sender<Option<Usage>>),
+    Reload(oneshot::Sender<(u64, u32)>),
 }
 
 impl Link {
@@ -115,6 +116,7 @@ impl Link {
             Ask::Usage(instance, answer) => {
                 self.send(socket, &Request::Usage { instance }, Waiting::Usage(answer)).await
             }
+            Ask::Reload(answer) => self.send(socket, &Request::Reload, Waiting::Reload(answer)).await,
         }
     }
 
@@ -183,6 +185,11 @@ impl Link {
             // It has ended since it was asked about.
             (Some(Waiting::Usage(_)), Reply::Refused(_)) => Ok(()),
             (Some(Waiting::Usage(_)), reply) => Err(unexpected("USAGE", &reply)),
+            (Some(Waiting::Reload(answer)), Reply::Reloaded { generation, errors }) => {
+                let _ = answer.send((generation, errors));
+                Ok(())
+            }
+            (Some(Waiting::Reload(_)), reply) => Err(unexpected("RELOAD", &reply)),
             (Some(Waiting::View), Reply::Refused(refusal)) => {
                 tracing::warn!(reason = %refusal_in_words(&refusal), "no view");
                 Ok(())
