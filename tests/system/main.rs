@@ -7,6 +7,7 @@ mod after_restart;
 mod deaths;
 mod machine;
 mod package;
+mod reloading;
 mod secrets;
 mod service;
 mod serving;

@@ -115,7 +115,9 @@ impl Signals {
                 stop: pipe_of(&STOP_SIGNALS)?,
                 hangup: pipe_of(&[SIGHUP])?,
                 child: pipe_of(&[SIGCHLD])?,
-                has_terminal: io::stdin().is_terminal(),
+                has_terminal: io::stdin().is_terminal()
+                    || io::stdout().is_terminal()
+                    || io::stderr().is_terminal(),
             })
         };
         piped().map_err(|cause: io::Error| {

@@ -13,6 +13,7 @@ use crate::servers::connection::{Connection, Notices};
 use crate::servers::server::{Ready, Server, State};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use only1mcp_policy::view::ToolRules;
 use only1mcp_wire::ServerName;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -178,7 +179,7 @@ impl Member {
     async fn while_leading(&self, ready: &Ready, core: &Weak<Core>) {
         let mut changes = self.server.changes();
         let mut told = Vec::new();
-        self.greet_others(&mut told, core).await;
+        self.greet_others(&mut told, core);
         let _listening = self.watching.begin(&self.server, ready);
         self.bell.dirty.store(0, Ordering::Release);
         let mut failed = self.refresh(Which::ALL, ready, core).await;
@@ -192,7 +193,7 @@ impl Member {
                     if !self.server.lead().is_some_and(|lead| Arc::ptr_eq(&lead.connection, &ready.connection)) {
                         return;
                     }
-                    self.greet_others(&mut told, core).await;
+                    self.greet_others(&mut told, core);
                     continue;
                 }
                 () = self.bell.ring.notified() => tokio::time::sleep_until(quiet_until).await,
@@ -205,13 +206,15 @@ impl Member {
     }
 
     /// Tells processes that were not told yet how much to log.
-    async fn greet_others(&self, told: &mut Vec<Arc<Connection>>, core: &Weak<Core>) {
+    fn greet_others(&self, told: &mut Vec<Arc<Connection>>, core: &Weak<Core>) {
         told.retain(|connection| !connection.is_closed());
         let level = core.upgrade().and_then(|core| self.level(&core));
         for ready in self.server.running() {
             if !told.iter().any(|connection| Arc::ptr_eq(connection, &ready.connection)) {
                 told.push(ready.connection.clone());
-                self.tell_level_to(&ready, level).await;
+                let server = self.server.clone();
+                // One that does not answer holds up nobody.
+                tokio::spawn(async move { tell_level_to(&server, &ready, level).await });
             }
         }
     }
@@ -227,17 +230,8 @@ impl Member {
 
     /// Tells a legacy server how much to log.
     pub async fn tell_level(&self, level: Option<Level>) {
-        for ready in self.server.running() {
-            self.tell_level_to(&ready, level).await;
-        }
-    }
-
-    async fn tell_level_to(&self, ready: &Ready, level: Option<Level>) {
-        let Some(level) = level else { return };
-        if ready.facts.era == Era::Legacy && ready.facts.offers.logging {
-            let params = format!("{{\"level\":\"{}\"}}", level.name());
-            let _ = listing::ask(&self.server, ready, "logging/setLevel", Some(&params)).await;
-        }
+        let all = self.server.running();
+        join_all(all.iter().map(|ready| tell_level_to(&self.server, ready, level))).await;
     }
 
     /// Fetches lists and announces what changed. Returns those that could not be fetched.
@@ -258,5 +252,13 @@ impl Member {
             core.lists_changed(self.name(), changed, &self.bell.audience());
         }
         failed
+    }
+}
+
+async fn tell_level_to(server: &Server, ready: &Ready, level: Option<Level>) {
+    let Some(level) = level else { return };
+    if ready.facts.era == Era::Legacy && ready.facts.offers.logging {
+        let params = format!("{{\"level\":\"{}\"}}", level.name());
+        let _ = listing::ask(server, ready, "logging/setLevel", Some(&params)).await;
     }
 }

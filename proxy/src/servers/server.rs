@@ -414,11 +414,15 @@ impl Server {
         self.pool().replicas.iter().filter_map(|replica| replica.running()).collect()
     }
 
-    /// The process that is asked for lists and told what is watched: one of them, for as long as it runs.
+    /// The process that is asked for lists and told what is watched: one of them, for as long as it is well.
     #[must_use]
     pub fn lead(&self) -> Option<Ready> {
         let mut lead = self.lead.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = self.running();
+        let mut running: Vec<Ready> =
+            self.pool().replicas.iter().filter_map(|replica| replica.able()).collect();
+        if running.is_empty() {
+            running = self.running();
+        }
         let same = |ready: &&Ready| {
             lead.as_ref().is_some_and(|lead| Arc::ptr_eq(&lead.connection, &ready.connection))
         };

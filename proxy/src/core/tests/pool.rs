@@ -189,6 +189,36 @@ fn freezes(fixture: &Fixture) -> Script {
     })
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_is_not_thrown_back_and_forth_between_processes_that_read_nothing_more() {
+    let fixture = Fixture::new(Legacy);
+    let deaf = script({
+        let fixture = fixture.clone();
+        move |mut wire| {
+            let fixture = fixture.clone();
+            async move {
+                while let Some(message) = wire.read().await {
+                    let is_last = wire.process <= 2 && message["method"] == "resources/templates/list"
+                        || wire.process == 2 && message["method"] == "notifications/initialized";
+                    fixture.hear(&mut wire, message).await;
+                    if is_last {
+                        wire.stop_reading();
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        return std::future::pending().await;
+                    }
+                }
+                Exit::Status(0)
+            }
+        }
+    });
+    let mut view = view(&[]);
+    view.servers = vec![replicas(2)];
+    let bench = Bench::start_with(&[("own", deaf)], view);
+    bench.core.settled(Duration::from_secs(60)).await;
+    let answers = join_all((0..20).map(|session| call(&bench, session, "echo"))).await;
+    assert!(answers.iter().all(|answer| answer["result"].is_object()), "{answers:?}");
+}
+
 fn watched(count: u32) -> ServerView {
     let health = HealthView { interval_ms: 1000, timeout_ms: 500, failure_threshold: 2 };
     ServerView { health, request_timeout_ms: 30_000, ..replicas(count) }

@@ -334,7 +334,9 @@ impl Replica {
 
     /// Those who wait for it go on waiting.
     fn put_off(&self, reason: &str) {
-        tracing::info!(server = %self.common.name, replica = self.number, reason, "cannot be started just now");
+        if !self.remember_error(&reason.into()) {
+            tracing::info!(server = %self.common.name, replica = self.number, reason, "cannot be started just now");
+        }
         if matches!(*self.state.borrow(), State::Failed(_)) {
             self.set_state(State::Restarting);
         }

@@ -182,7 +182,7 @@ impl Server {
                     return Err(RpcError::new(OVERLOADED, message));
                 }
             }
-            wish.not = Some(connection);
+            wish.not.push(connection);
         }
     }
 
@@ -220,7 +220,7 @@ impl Server {
             return Wish::default();
         }
         let at = client.replica.or_else(|| self.homes.of(asked));
-        Wish { key: routing_key(view.routing.key, asked, client), at, not: None }
+        Wish { key: routing_key(view.routing.key, asked, client), at, not: Vec::new() }
     }
 
     /// A turn at a process that asks its clients.

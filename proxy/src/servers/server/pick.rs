@@ -16,13 +16,13 @@ pub struct Wish {
     pub key: u64,
     /// The replica that knows what it is about, if that is still there.
     pub at: Option<u32>,
-    /// The process that has just failed it.
-    pub not: Option<Arc<Connection>>,
+    /// The processes that have failed it.
+    pub not: Vec<Arc<Connection>>,
 }
 
 impl Wish {
     fn excludes(&self, ready: &Ready) -> bool {
-        self.not.as_ref().is_some_and(|not| Arc::ptr_eq(not, &ready.connection))
+        self.not.iter().any(|not| Arc::ptr_eq(not, &ready.connection))
     }
 }
 
