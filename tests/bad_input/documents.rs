@@ -139,10 +139,8 @@ fn a_key_whose_feature_is_not_built_is_an_error_that_says_so() {
     let fixture = programs::fixture();
     for (key, line) in [
         ("transport", "transport: http"),
-        ("replica", "replicas: 2"),
-        ("routing", "routing: {key: principal}"),
-        ("retry", "retry: [x]"),
-        ("health_check", "health_check: {interval: 30s}"),
+        ("url", "url: https://example.com/mcp"),
+        ("headers", "headers: {X: y}"),
     ] {
         let scratch = with_config(&format!("servers:\n{}    {line}\n", server("a", &fixture, "native")));
         refused(&scratch, &[key, "not built yet"]);

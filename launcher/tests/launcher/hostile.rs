@@ -41,7 +41,7 @@ fn wrong_headers() -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     let operations =
         (0..64).chain([0x100, 0x104, 0x1ff, 0x200, 0x201, 0x0102, 0x0200, 0x7fff, 0x8004, 0xffff]);
-    for operation in operations.filter(|operation| !(1..=6).contains(operation)) {
+    for operation in operations.filter(|operation| !(1..=7).contains(operation)) {
         all.push((format!("operation {operation}"), Forged { operation, ..sound.clone() }.bytes()));
     }
     for version in [0, VERSION - 1, VERSION + 1, 0x100, 0xffff] {

@@ -8,7 +8,7 @@ mod turns;
 use crate::limits::{DRAIN_POLL, DRAIN_TIME};
 use crate::servers::circuit::{Circuit, Passage};
 use crate::servers::pending::ClientKey;
-use crate::servers::server::{Common, Ready, State};
+use crate::servers::server::{Ready, State, Upstream};
 pub use life::limit_reached;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use turns::Turns;
 pub struct Replica {
     /// From 0 on.
     pub number: u32,
-    common: Arc<Common>,
+    upstream: Arc<Upstream>,
     state: watch::Sender<State>,
     stopped: CancellationToken,
     /// Wakes it when it is idle.
@@ -77,10 +77,10 @@ impl fmt::Debug for Replica {
 impl Replica {
     /// A replica that is not started yet.
     #[must_use]
-    pub fn new(number: u32, common: Arc<Common>, state: State) -> Arc<Self> {
+    pub fn new(number: u32, upstream: Arc<Upstream>, state: State) -> Arc<Self> {
         Arc::new(Self {
             number,
-            common,
+            upstream,
             state: watch::Sender::new(state),
             stopped: CancellationToken::new(),
             wake: Notify::new(),
@@ -107,7 +107,7 @@ impl Replica {
     /// Brings it to another state.
     pub fn set_state(&self, state: State) {
         self.state.send_replace(state);
-        self.common.replica_changed();
+        self.upstream.replica_changed();
     }
 
     /// Its process, if it runs.
@@ -233,7 +233,7 @@ impl Replica {
         };
         self.load.fetch_add(1, Ordering::Relaxed);
         let served = self.served.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.common.view().recycle.calls == Some(served) {
+        if self.upstream.view().recycle.calls == Some(served) {
             self.is_worn.notify_one();
         }
         Place { replica: self.clone(), ready, passage, is_judged: AtomicBool::new(false) }
@@ -252,7 +252,7 @@ impl Place {
                 false
             }
             Verdict::Failed => {
-                circuit.failed(Instant::now(), self.replica.common.view().health.failure_threshold)
+                circuit.failed(Instant::now(), self.replica.upstream.view().health.failure_threshold)
             }
         }
     }
@@ -265,7 +265,7 @@ impl Drop for Place {
             if !*self.is_judged.get_mut() {
                 self.replica.circuit().trial_given_up(Instant::now());
             }
-            self.replica.common.replica_changed();
+            self.replica.upstream.replica_changed();
         }
     }
 }

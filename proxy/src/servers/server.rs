@@ -5,9 +5,10 @@ mod admission;
 pub mod ask;
 mod homes;
 mod pick;
+mod upstream;
 
-use crate::exchange::{Era, no_capabilities};
-use crate::limits::{DRAIN_POLL, DRAIN_TIME, WAITING_MAX};
+use crate::exchange::no_capabilities;
+use crate::limits::{DRAIN_POLL, DRAIN_TIME};
 use crate::mcp::error::{RpcError, SERVER_UNAVAILABLE};
 use crate::servers::balancer::Balancer;
 use crate::servers::budget::RetryBudget;
@@ -24,9 +25,10 @@ use only1mcp_wire::{Partition, ServerName};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use tokio::sync::{Semaphore, watch};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::watch;
 use tokio::time::Instant;
+pub use upstream::Upstream;
 
 /// One configured server.
 pub struct Server {
@@ -34,7 +36,7 @@ pub struct Server {
     pub name: ServerName,
     /// Whose processes they are.
     pub tenant: Tenant,
-    common: Arc<Common>,
+    upstream: Arc<Upstream>,
     pool: RwLock<Arc<Pool>>,
     is_running: AtomicBool,
     /// The process that is asked for lists and told what is watched.
@@ -61,33 +63,6 @@ pub struct Pool {
     balancer: Balancer,
 }
 
-/// What all replicas of a server have in common.
-pub struct Common {
-    /// The server's name.
-    pub name: ServerName,
-    /// Whose processes they are.
-    pub tenant: Tenant,
-    /// Who starts them.
-    pub spawner: Arc<dyn Spawner>,
-    /// Who hears what they say unasked.
-    pub notices: Arc<dyn Notices>,
-    view: RwLock<Arc<ServerView>>,
-    /// Told at every change of a replica that may decide who gets a request.
-    changed: watch::Sender<()>,
-    /// Told when the view is another.
-    view_changed: watch::Sender<()>,
-    /// Whether somebody waits for news of it, so that it must not end as idle.
-    is_awaited: OnceLock<Awaited>,
-    last_used: Mutex<Instant>,
-    /// Requests of clients that are not answered yet.
-    unanswered: AtomicU64,
-    /// Requests that wait for a process.
-    waiting: Semaphore,
-    /// The last id given to a request; 0 and 1 belong to the greeting.
-    ids: AtomicU64,
-    memory: Mutex<Memory>,
-}
-
 /// Whose processes of a server these are.
 #[derive(Clone, Debug)]
 pub struct Tenant {
@@ -105,17 +80,6 @@ impl Tenant {
     pub fn everybody() -> Self {
         Self { partition: Partition::SHARED, capabilities: no_capabilities(), lease: None }
     }
-}
-
-/// Says whether somebody waits for news of a server.
-type Awaited = Box<dyn Fn() -> bool + Send + Sync>;
-
-/// What is remembered from one process to the next.
-#[derive(Debug, Default)]
-struct Memory {
-    /// The digest of the plan, and which era a process of that plan turned out to be.
-    verdict: Option<(String, Era)>,
-    facts: Option<Arc<Facts>>,
 }
 
 /// Where a replica is in its life.
@@ -165,12 +129,6 @@ impl fmt::Debug for Server {
     }
 }
 
-impl fmt::Debug for Common {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Common").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 impl State {
     /// As `status` shows it.
     #[must_use]
@@ -196,72 +154,6 @@ impl State {
     }
 }
 
-impl Common {
-    /// The server's rules and times.
-    #[must_use]
-    pub fn view(&self) -> Arc<ServerView> {
-        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Tells whoever waits that a replica is another now.
-    pub fn replica_changed(&self) {
-        self.changed.send_replace(());
-    }
-
-    /// Tells when the view is another.
-    #[must_use]
-    pub fn view_changes(&self) -> watch::Receiver<()> {
-        self.view_changed.subscribe()
-    }
-
-    /// When it was last asked something.
-    #[must_use]
-    pub fn last_used(&self) -> Instant {
-        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// It is asked something now.
-    pub fn used(&self) {
-        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    /// Whether nobody would miss its processes now.
-    #[must_use]
-    pub fn is_unused(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed) == 0
-            && !self.is_awaited.get().is_some_and(|awaited| awaited())
-    }
-
-    /// Whether requests wait for a process.
-    #[must_use]
-    pub fn is_waited_for(&self) -> bool {
-        self.waiting.available_permits() < WAITING_MAX
-    }
-
-    /// An id no other request to the server has.
-    #[must_use]
-    pub fn next_id(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Which era a process of this plan turned out to be.
-    #[must_use]
-    pub fn verdict(&self, digest: &str) -> Option<Era> {
-        self.memory().verdict.as_ref().filter(|(of, _)| of == digest).map(|(_, era)| *era)
-    }
-
-    /// Remembers what a process of this plan said of itself.
-    pub fn learn(&self, digest: &str, facts: &Arc<Facts>) {
-        let mut memory = self.memory();
-        memory.verdict = Some((digest.to_owned(), facts.era));
-        memory.facts = Some(facts.clone());
-    }
-
-    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Server {
     /// A server that is not started yet.
     #[must_use]
@@ -272,26 +164,12 @@ impl Server {
         notices: Arc<dyn Notices>,
         tenant: Tenant,
     ) -> Arc<Self> {
-        let common = Arc::new(Common {
-            name: name.clone(),
-            tenant: tenant.clone(),
-            spawner,
-            notices,
-            view: RwLock::new(Arc::new(view)),
-            changed: watch::Sender::new(()),
-            view_changed: watch::Sender::new(()),
-            is_awaited: OnceLock::new(),
-            last_used: Mutex::new(Instant::now()),
-            unanswered: AtomicU64::new(0),
-            waiting: Semaphore::new(WAITING_MAX),
-            ids: AtomicU64::new(1),
-            memory: Mutex::default(),
-        });
-        let pool = RwLock::new(Arc::new(Pool::of(&common, &[], State::Starting)));
+        let upstream = Upstream::new(name.clone(), view, spawner, notices, tenant.clone());
+        let pool = RwLock::new(Arc::new(Pool::of(&upstream, &[], State::Starting)));
         Arc::new(Self {
             name,
             tenant,
-            common,
+            upstream,
             pool,
             is_running: AtomicBool::new(false),
             lead: Mutex::default(),
@@ -309,18 +187,18 @@ impl Server {
     /// Its rules and times.
     #[must_use]
     pub fn view(&self) -> Arc<ServerView> {
-        self.common.view()
+        self.upstream.view()
     }
 
     /// Gives it other rules and times. Processes of another plan are replaced, one by one and without a gap; replicas
     /// there are too few of are started, those there are too many of are ended when they have answered.
     pub fn set_view(&self, view: ServerView) {
-        *self.common.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        *self.upstream.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
         let mut pool = self.pool.write().unwrap_or_else(PoisonError::into_inner);
         let old = pool.clone();
         let rests = old.replicas.iter().all(|replica| matches!(*replica.state().borrow(), State::Idle));
         let state = if rests { State::Idle } else { State::Starting };
-        let new = Arc::new(Pool::of(&self.common, &old.replicas, state));
+        let new = Arc::new(Pool::of(&self.upstream, &old.replicas, state));
         *pool = new.clone();
         drop(pool);
         if self.is_running.load(Ordering::Acquire) {
@@ -332,8 +210,8 @@ impl Server {
             let replica = replica.clone();
             tokio::spawn(async move { replica.retire().await });
         }
-        self.common.view_changed.send_replace(());
-        self.common.replica_changed();
+        self.upstream.view_changed.send_replace(());
+        self.upstream.replica_changed();
     }
 
     /// Runs its replicas until [`Server::stop`].
@@ -348,7 +226,7 @@ impl Server {
     /// [`Server::run`].
     pub fn rest(&self, facts: Option<Arc<Facts>>) {
         let digest = self.view().digest.clone();
-        let mut memory = self.common.memory();
+        let mut memory = self.upstream.memory();
         memory.verdict = facts.as_ref().map(|facts| (digest, facts.era));
         memory.facts = facts;
         drop(memory);
@@ -363,25 +241,25 @@ impl Server {
 
     /// Keeps it from ending as idle while this holds.
     pub fn awaited_while(&self, is_awaited: impl Fn() -> bool + Send + Sync + 'static) {
-        let _ = self.common.is_awaited.set(Box::new(is_awaited));
+        let _ = self.upstream.is_awaited.set(Box::new(is_awaited));
     }
 
     /// When it was last asked something.
     #[must_use]
     pub fn last_used(&self) -> Instant {
-        self.common.last_used()
+        self.upstream.last_used()
     }
 
     /// Whether nobody would miss its processes now.
     #[must_use]
     pub fn is_unused(&self) -> bool {
-        self.common.is_unused()
+        self.upstream.is_unused()
     }
 
     /// Tells at every change of a replica.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
-        self.common.changed.subscribe()
+        self.upstream.changed.subscribe()
     }
 
     /// Where it is in its life: what its ablest replica is.
@@ -433,7 +311,7 @@ impl Server {
     /// What it said of itself last, even if it is not running now.
     #[must_use]
     pub fn facts(&self) -> Option<Arc<Facts>> {
-        self.common.memory().facts.clone()
+        self.upstream.memory().facts.clone()
     }
 
     /// Why a process of it failed or ended last.
@@ -472,7 +350,7 @@ impl Server {
     /// Requests of clients that are not answered yet.
     #[must_use]
     pub fn unanswered(&self) -> u64 {
-        self.common.unanswered.load(Ordering::Relaxed)
+        self.upstream.unanswered.load(Ordering::Relaxed)
     }
 
     /// Requests of clients that wait for others to end.
@@ -512,7 +390,7 @@ impl Server {
     /// An id no other request to it has.
     #[must_use]
     pub fn next_id(&self) -> u64 {
-        self.common.next_id()
+        self.upstream.next_id()
     }
 
     /// Remembers of which tools the server says that they may be called twice.
@@ -537,9 +415,9 @@ impl Server {
 
 impl Pool {
     /// As many replicas as the view says: those there are, and new ones in this state.
-    fn of(common: &Arc<Common>, before: &[Arc<Replica>], state: State) -> Self {
-        let view = common.view();
-        let fresh = |number| Replica::new(number, common.clone(), state.clone());
+    fn of(upstream: &Arc<Upstream>, before: &[Arc<Replica>], state: State) -> Self {
+        let view = upstream.view();
+        let fresh = |number| Replica::new(number, upstream.clone(), state.clone());
         let replicas = (0..view.replicas.max(1)).map(|number| {
             let kept = before.iter().find(|replica| replica.number == number);
             kept.cloned().unwrap_or_else(|| fresh(number))

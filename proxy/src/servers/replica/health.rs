@@ -16,7 +16,7 @@ impl Replica {
     pub(super) async fn has_fallen_silent(&self, ready: &Ready) {
         let (mut missed, mut has_answered) = (0_u32, false);
         loop {
-            let health = self.common.view().health;
+            let health = self.upstream.view().health;
             let interval = Duration::from_millis(health.interval_ms);
             let interval =
                 if missed == 0 { jittered(interval) } else { interval.min(HEALTH_INTERVAL_ILL_MAX) };
@@ -37,7 +37,7 @@ impl Replica {
             // Some servers answer no checks at all: these are judged by their calls alone.
             if !has_answered && !self.circuit().is_open() {
                 if missed == health.failure_threshold {
-                    tracing::info!(server = %self.common.name, replica = self.number, "it answers no health checks");
+                    tracing::info!(server = %self.upstream.name, replica = self.number, "it answers no health checks");
                 }
                 continue;
             }
@@ -52,7 +52,7 @@ impl Replica {
     async fn is_there(&self, ready: &Ready, timeout: Duration) -> bool {
         let connection = &ready.connection;
         let heard_before = connection.heard();
-        let id = self.common.next_id();
+        let id = self.upstream.next_id();
         let line = match ready.facts.era {
             Era::Legacy => message(Some(id), "ping", None),
             Era::Modern => {
@@ -75,11 +75,11 @@ impl Replica {
             return;
         }
         if is_ill {
-            tracing::warn!(server = %self.common.name, replica = self.number, "it answers no health checks: no more requests for it");
+            tracing::warn!(server = %self.upstream.name, replica = self.number, "it answers no health checks: no more requests for it");
         } else {
-            tracing::info!(server = %self.common.name, replica = self.number, "it is well again");
+            tracing::info!(server = %self.upstream.name, replica = self.number, "it is well again");
         }
-        self.common.replica_changed();
+        self.upstream.replica_changed();
     }
 }
 

@@ -64,7 +64,7 @@ impl Replica {
             if !self.awake().await {
                 break;
             }
-            let mut view_changes = self.common.view_changes();
+            let mut view_changes = self.upstream.view_changes();
             let started = tokio::select! {
                 started = self.start() => started,
                 () = self.stopped.cancelled() => break,
@@ -116,11 +116,11 @@ impl Replica {
                 () = self.stopped.cancelled() => return false,
             }
             // Else whoever woke it has gone again, or was served before it became idle.
-            if self.common.is_waited_for() || !self.common.is_unused() {
+            if self.upstream.is_waited_for() || !self.upstream.is_unused() {
                 break;
             }
         }
-        self.common.used();
+        self.upstream.used();
         self.set_state(State::Starting);
         true
     }
@@ -130,8 +130,8 @@ impl Replica {
         loop {
             let now = Instant::now();
             // Asked for each time: another configuration may say otherwise.
-            let limit = self.common.view().idle_timeout_ms.map(Duration::from_millis);
-            let since = if self.common.is_unused() { self.common.last_used() } else { now };
+            let limit = self.upstream.view().idle_timeout_ms.map(Duration::from_millis);
+            let since = if self.upstream.is_unused() { self.upstream.last_used() } else { now };
             if limit.is_some_and(|limit| now.saturating_duration_since(since) >= limit) {
                 return;
             }
@@ -144,7 +144,7 @@ impl Replica {
     /// looked before is counted.
     fn rest_if_unused(&self, ready: &Ready) -> bool {
         self.set_state(State::Idle);
-        let unused = self.common.is_unused();
+        let unused = self.upstream.is_unused();
         if !unused {
             self.set_state(State::Ready(ready.clone()));
         }
@@ -153,27 +153,27 @@ impl Replica {
 
     /// Starts a process and says the first words; a second process if the first did not answer the probe.
     async fn start(&self) -> Result<Ready, Setback> {
-        let common = &self.common;
-        let view = common.view();
+        let upstream = &self.upstream;
+        let view = upstream.view();
         let timeout = Duration::from_millis(view.startup_timeout_ms);
-        let mut known = common.verdict(&view.digest);
+        let mut known = upstream.verdict(&view.digest);
         loop {
-            let process = common
+            let process = upstream
                 .spawner
-                .spawn(&common.name, common.tenant.partition)
+                .spawn(&upstream.name, upstream.tenant.partition)
                 .await
                 .map_err(|error| Setback { reason: error.reason, is_passing: error.is_passing })?;
-            let connection = Connection::open(process, common.notices.clone());
+            let connection = Connection::open(process, upstream.notices.clone());
             let mut guard = CloseOnDrop { connection: Some(connection.clone()) };
-            let reason = match greet(&connection, known, &common.tenant.capabilities, timeout).await {
+            let reason = match greet(&connection, known, &upstream.tenant.capabilities, timeout).await {
                 Greeting::Ready(facts) => {
                     guard.connection = None;
                     let facts = Arc::new(*facts);
-                    common.learn(&view.digest, &facts);
+                    upstream.learn(&view.digest, &facts);
                     return Ok(Ready { connection, facts, digest: view.digest.as_str().into() });
                 }
                 Greeting::Silent => {
-                    tracing::info!(server = %common.name, "no answer to the probe; greeting a fresh process as legacy");
+                    tracing::info!(server = %upstream.name, "no answer to the probe; greeting a fresh process as legacy");
                     known = Some(Era::Legacy);
                     drop(guard);
                     connection.exit(EXIT_REPORT_WAIT).await;
@@ -182,7 +182,7 @@ impl Replica {
                 Greeting::Failed(reason) => reason,
             };
             drop(guard);
-            let reason = describe_end(&common.name, &connection, &reason).await;
+            let reason = describe_end(&upstream.name, &connection, &reason).await;
             return Err(Setback { reason, is_passing: false });
         }
     }
@@ -190,7 +190,7 @@ impl Replica {
     /// From here on the process gets requests.
     fn put_to_work(&self, ready: &Ready) {
         let pid = ready.connection.spawned.pid;
-        tracing::info!(server = %self.common.name, replica = self.number, version = %ready.facts.version, pid, "ready");
+        tracing::info!(server = %self.upstream.name, replica = self.number, version = %ready.facts.version, pid, "ready");
         self.is_ill.store(false, Ordering::Relaxed);
         self.served.store(0, Ordering::Relaxed);
         self.has_answered.store(false, Ordering::Relaxed);
@@ -210,7 +210,7 @@ impl Replica {
                     if !self.rest_if_unused(&ready) {
                         continue;
                     }
-                    tracing::info!(server = %self.common.name, replica = self.number, "idle; ended until it is needed");
+                    tracing::info!(server = %self.upstream.name, replica = self.number, "idle; ended until it is needed");
                     connection.close("it was idle");
                     connection.exit(EXIT_REPORT_WAIT).await;
                     return Ended::Idle;
@@ -219,8 +219,8 @@ impl Replica {
                     connection.close("it did not answer health checks");
                 }
                 why = self.worn_out(&ready, began) => {
-                    let is_on_demand = self.common.view().idle_timeout_ms.is_some();
-                    if is_on_demand && self.common.is_unused() && self.rest_if_unused(&ready) {
+                    let is_on_demand = self.upstream.view().idle_timeout_ms.is_some();
+                    if is_on_demand && self.upstream.is_unused() && self.rest_if_unused(&ready) {
                         connection.close(why);
                         connection.exit(EXIT_REPORT_WAIT).await;
                         return Ended::Idle;
@@ -240,8 +240,9 @@ impl Replica {
         self.set_ill(false);
         self.restarts.fetch_add(1, Ordering::Relaxed);
         let connection = &ready.connection;
-        let reason: Arc<str> = describe_end(&self.common.name, connection, connection.reason()).await.into();
-        tracing::warn!(server = %self.common.name, replica = self.number, ?reason, "ended; starting it again");
+        let reason: Arc<str> =
+            describe_end(&self.upstream.name, connection, connection.reason()).await.into();
+        tracing::warn!(server = %self.upstream.name, replica = self.number, ?reason, "ended; starting it again");
         self.remember_error(&reason);
         if self.stopped.is_cancelled() {
             return Ended::Stopped;
@@ -253,9 +254,9 @@ impl Replica {
 
     /// Waits until a fresh process shall go on, and says why.
     async fn worn_out(&self, ready: &Ready, began: Instant) -> &'static str {
-        let mut view_changes = self.common.view_changes();
+        let mut view_changes = self.upstream.view_changes();
         loop {
-            let view = self.common.view();
+            let view = self.upstream.view();
             let recycle = view.recycle;
             if *view.digest != *ready.digest {
                 return "its plan is another";
@@ -294,8 +295,8 @@ impl Replica {
     /// Has a fresh process take over: started, switched to, and the old one ended when it has answered. Nothing if
     /// there is none; then the old one goes on for as long as it may.
     async fn replace(&self, old: &Ready, why: &'static str) -> Option<Ready> {
-        tracing::info!(server = %self.common.name, replica = self.number, why, "a fresh process is started in its place");
-        let mut view_changes = self.common.view_changes();
+        tracing::info!(server = %self.upstream.name, replica = self.number, why, "a fresh process is started in its place");
+        let mut view_changes = self.upstream.view_changes();
         let started = {
             let mut start = std::pin::pin!(self.start());
             tokio::select! {
@@ -319,7 +320,7 @@ impl Replica {
             }
             Err(Setback { reason, .. }) => {
                 let reason: Arc<str> = reason.into();
-                tracing::warn!(server = %self.common.name, replica = self.number, ?reason, "the fresh process cannot be started");
+                tracing::warn!(server = %self.upstream.name, replica = self.number, ?reason, "the fresh process cannot be started");
                 self.remember_error(&reason);
                 tokio::select! {
                     () = tokio::time::sleep(RESTART_WAIT_MAX) => {}
@@ -335,7 +336,7 @@ impl Replica {
     /// Those who wait for it go on waiting.
     fn put_off(&self, reason: &str) {
         if !self.remember_error(&reason.into()) {
-            tracing::info!(server = %self.common.name, replica = self.number, reason, "cannot be started just now");
+            tracing::info!(server = %self.upstream.name, replica = self.number, reason, "cannot be started just now");
         }
         if matches!(*self.state.borrow(), State::Failed(_)) {
             self.set_state(State::Restarting);
@@ -345,9 +346,9 @@ impl Replica {
     fn fail(&self, reason: &str) {
         let reason: Arc<str> = reason.into();
         if self.remember_error(&reason) {
-            tracing::debug!(server = %self.common.name, replica = self.number, ?reason, "still cannot be started");
+            tracing::debug!(server = %self.upstream.name, replica = self.number, ?reason, "still cannot be started");
         } else {
-            tracing::warn!(server = %self.common.name, replica = self.number, ?reason, "cannot be started; it is tried again from time to time");
+            tracing::warn!(server = %self.upstream.name, replica = self.number, ?reason, "cannot be started; it is tried again from time to time");
         }
         self.set_state(State::Failed(reason));
     }
@@ -360,7 +361,7 @@ impl Replica {
             "it failed {count} times in a row and is in quarantine: it is tried again every {minutes} minutes, and when \
              its configuration changes; last: {last}"
         );
-        tracing::warn!(server = %self.common.name, replica = self.number, count, "in quarantine");
+        tracing::warn!(server = %self.upstream.name, replica = self.number, count, "in quarantine");
         self.set_state(State::Quarantined(cut(&reason, REASON_BYTES_MAX).into()));
     }
 }

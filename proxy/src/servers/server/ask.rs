@@ -81,15 +81,15 @@ impl Server {
     /// [`RpcError`] if there is no answer.
     pub async fn ask(&self, asked: &Asked<'_>, client: &ClientSide) -> Result<Answered, RpcError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let _unanswered = Unanswered::new(&self.common.unanswered);
+        let _unanswered = Unanswered::new(&self.upstream.unanswered);
         self.budget.deposit();
         let begun = Instant::now();
-        self.common.used();
+        self.upstream.used();
         let answered = match self.admit(&client.principal).await {
             Ok(_admitted) => self.ask_in_time(asked, client).await,
             Err(error) => Err(error),
         };
-        self.common.used();
+        self.upstream.used();
         self.failures.fetch_add(u64::from(answered.is_err()), Ordering::Relaxed);
         self.durations.count(begun.elapsed());
         answered
@@ -165,7 +165,7 @@ impl Server {
             // Of a process that ended nothing is left to be spared.
             if failure == CallFailure::TimedOut && place.judge(Verdict::Failed) {
                 tracing::warn!(server = %self.name, replica, "requests to it fail: no more of them for a while");
-                self.common.replica_changed();
+                self.upstream.replica_changed();
             }
             match failure {
                 CallFailure::NotWritten => {}
@@ -233,7 +233,7 @@ impl Server {
         if client.requests.is_none() || !replica.asks_its_clients() {
             return Ok(None);
         }
-        let Ok(_waiting) = self.common.waiting.try_acquire() else {
+        let Ok(_waiting) = self.upstream.waiting.try_acquire() else {
             let message = format!("too many requests wait for server \"{}\"", self.name);
             return Err(RpcError::new(OVERLOADED, message));
         };

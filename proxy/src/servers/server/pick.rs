@@ -62,7 +62,7 @@ impl Server {
             Look::Never(error) => return Err(error),
             Look::Wait => {}
         }
-        let Ok(_waiting) = self.common.waiting.try_acquire() else {
+        let Ok(_waiting) = self.upstream.waiting.try_acquire() else {
             let message = format!("too many requests wait for server \"{}\"", self.name);
             return Err(RpcError::new(OVERLOADED, message));
         };
