@@ -24,11 +24,14 @@ fn curl(daemon: &Daemon, arguments: &[&str]) -> (String, String) {
     if let Some(token) = &endpoint.token {
         command.args(["--header", &format!("Authorization: Bearer {token}")]);
     }
-    command.args(["--data-binary", &message(1, "initialize", &params).to_string()]);
+    // Curl 7.88 takes a refusal that comes before it has sent its body for an error of HTTP/2, now and then.
+    if !arguments.contains(&"--request") {
+        command.args(["--data-binary", &message(1, "initialize", &params).to_string()]);
+    }
     let output = command.arg(format!("http://{}/mcp", endpoint.address)).output().expect("run curl");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (body, verdict) = text.rsplit_once('\n').unwrap_or_else(|| panic!("curl: {output:?}"));
-    (verdict.to_owned(), body.to_owned())
+    (verdict.to_owned(), format!("{body}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 #[test]
@@ -47,8 +50,9 @@ fn both_versions_of_http_are_spoken_on_one_port() {
         assert_eq!(answer["result"]["protocolVersion"], "2025-11-25");
     }
     for (header, status) in [("Host: evil.example", "403"), ("Origin: http://evil.example", "403")] {
-        let (verdict, _) = curl(&daemon, &["--http2-prior-knowledge", "--header", header]);
-        assert_eq!(verdict, format!("2 {status}"), "{header}");
+        let (verdict, said) =
+            curl(&daemon, &["--http2-prior-knowledge", "--request", "POST", "--header", header]);
+        assert_eq!(verdict, format!("2 {status}"), "{header}: {said}");
     }
 }
 
