@@ -1,7 +1,7 @@
 //! Keeps working: servers killed, stopped, flooding and replaced under load, the launcher killed, the configuration
 //! changed, and all of it for a long while. No request that was safe to repeat is lost, none that was not is repeated.
 //!
-//! `ONLY1MCP_SOAK_SECONDS` sets how long the soak takes (180, and 60 in root mode).
+//! `ONLY1MCP_SOAK_SECONDS` sets how long the soak takes (180, and 60 in root mode); `tests/run --soak` sets half an hour.
 
 mod chaos;
 mod demonstrations;
