@@ -389,8 +389,22 @@ async fn a_plan_that_cannot_be_started_leaves_the_old_process_at_work_until_it_i
 
 #[tokio::test(start_paused = true)]
 async fn replicas_come_and_go_with_the_configuration_and_the_others_stay() {
-    let fixture = Fixture::new(Legacy);
-    let bench = bench_of(fixture.script(), replicas(1)).await;
+    let (fixture, running) = (Fixture::new(Legacy), Arc::new(()));
+    let counted = script({
+        let running = running.clone();
+        move |mut wire| {
+            let (fixture, _runs) = (fixture.clone(), running.clone());
+            async move {
+                let _held = _runs;
+                while let Some(message) = wire.read().await {
+                    fixture.hear(&mut wire, message).await;
+                }
+                Exit::Status(0)
+            }
+        }
+    });
+    let bench = bench_of(counted, replicas(1)).await;
+    let others = Arc::strong_count(&running) - 1;
     reload(&bench, 2, replicas(3));
     tokio::time::sleep(Duration::from_secs(1)).await;
     let all: BTreeSet<_> =
@@ -404,6 +418,47 @@ async fn replicas_come_and_go_with_the_configuration_and_the_others_stay() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let status = bench.core.status().servers.remove(0);
     assert_eq!((status.replicas.len(), bench.launcher.spawns("own")), (1, 3));
+    assert_eq!(Arc::strong_count(&running) - 1, others, "what is not needed any more has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_process_is_told_how_much_to_log_whenever_it_comes() {
+    let fixture = Fixture::new(Legacy);
+    let bench = bench_of(fixture.script(), replicas(2)).await;
+    ask(&bench, Legacy, 1, "logging/setLevel", json!({"level": "warning"})).await;
+    let told = || fixture.heard("logging/setLevel").len();
+    assert_eq!(told(), 2);
+    // One of them leads, the other does not.
+    for number in ["1", "2"] {
+        let before = told();
+        let mut session = 0;
+        while process(&bench, Legacy, session).await != number {
+            session += 1;
+        }
+        call(&bench, session, "die").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(told() > before, "the successor of {number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_new_configuration_refuses_is_listed_no_more_even_by_a_server_that_rests() {
+    let fixture = Fixture::new(Legacy);
+    let resting = || ServerView { idle_timeout_ms: Some(5_000), ..replicas(1) };
+    let bench = bench_of(fixture.script(), resting()).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let now = |bench: &Bench| {
+        let server = bench.core.status().servers.remove(0);
+        (server.state, server.tools)
+    };
+    let (state, tools) = now(&bench);
+    assert_eq!(state, "idle");
+    let mut narrow = resting();
+    narrow.tools.deny.push("echo".into());
+    reload(&bench, 2, narrow);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(now(&bench), ("idle", tools - 1));
+    assert_eq!(bench.launcher.spawns("own"), 1);
 }
 
 #[tokio::test(start_paused = true)]
