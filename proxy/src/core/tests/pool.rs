@@ -428,8 +428,8 @@ async fn each_process_is_told_how_much_to_log_whenever_it_comes() {
     ask(&bench, Legacy, 1, "logging/setLevel", json!({"level": "warning"})).await;
     let told = || fixture.heard("logging/setLevel").len();
     assert_eq!(told(), 2);
-    // One of them leads, the other does not.
-    for number in ["1", "2"] {
+    // The first leads, the other does not.
+    for number in ["2", "1"] {
         let before = told();
         let mut session = 0;
         while process(&bench, Legacy, session).await != number {
@@ -564,7 +564,8 @@ async fn who_calls_too_often_is_told_the_limit_and_when_to_come_back() {
     assert_eq!((refused.error_code, refused.retry_after), (Some(RATE_LIMITED), Some(Duration::from_secs(1))));
     let text = String::from_utf8(refused.response.to_vec()).unwrap();
     assert!(text.contains("60 per minute are allowed, 2 at once (proxy.rate_limit)"), "{text}");
-    // Lists do not count, nor do others and other servers.
+    // Lists and the like do not count, nor do others and other servers.
+    assert_eq!(raw("own", 1, "completion/complete", json!({"ref": {}})).await.error_code, None);
     assert_eq!(raw("own", 1, "tools/list", json!({})).await.error_code, None);
     assert_eq!(raw("own", 2, "tools/call", echo()).await.error_code, None);
     assert_eq!(raw("other", 1, "tools/call", echo()).await.error_code, None);
