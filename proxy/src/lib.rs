@@ -6,6 +6,7 @@
 //! to servers), [`mcp`] (the protocol as data), [`limits`].
 
 pub mod command;
+pub mod context;
 pub mod core;
 pub mod exchange;
 pub mod front;

@@ -151,6 +151,15 @@ pub const VIEW_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a modern client may keep a list, in milliseconds; changes are announced.
 pub const LIST_TTL_MS: u64 = 5000;
 
+// Context: what views are made of.
+
+/// Bytes of each text of one definition that can be found by search.
+pub const SEARCHED_BYTES_MAX: usize = 16 * 1024;
+/// Words of one question that are looked for.
+pub const SEARCH_TERMS_MAX: usize = 256;
+/// Levels of one schema that are looked at.
+pub const SCHEMA_DEPTH_MAX: usize = 32;
+
 // The front: what clients may send and hold.
 
 /// Bytes of one message of a client: an HTTP body or a line of the relay.
