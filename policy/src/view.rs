@@ -2,7 +2,10 @@
 //!
 //! It holds names, routing and tool rules; no command, argument, path, environment, limit or credential.
 
+mod context;
+
 use crate::limits;
+pub use context::{Expose, PrincipalName, PrincipalView, ResultsView, Tables, ToolView};
 use serde::{Deserialize, Serialize};
 
 /// What the proxy may know of the configuration in force.
