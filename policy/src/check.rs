@@ -1,5 +1,6 @@
 //! Documents become checked servers, gathering every finding on the way.
 
+pub mod context;
 mod environment;
 mod grants;
 pub mod pool;

@@ -2,6 +2,7 @@
 //! operator said, with nothing filled in. [`keys`] lists every key there is.
 
 pub mod config;
+pub mod context;
 pub mod keys;
 pub mod node;
 pub mod policy;

@@ -34,6 +34,10 @@ pub const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
 pub const NAME_CHARACTERS_RANGE: std::ops::RangeInclusive<u64> = 16..=128;
 /// The default of `proxy.names.max_length`, characters.
 pub const NAME_CHARACTERS_DEFAULT: usize = 48;
+/// The default of `proxy.auto_threshold`, tokens.
+pub const AUTO_THRESHOLD_TOKENS_DEFAULT: u32 = 10_000;
+/// What may be asked for by `proxy.auto_threshold` and `results.max_tokens`.
+pub const TOKENS: std::ops::RangeInclusive<u64> = 100..=1_000_000;
 /// The default of `startup_timeout`, milliseconds: Python servers need three seconds.
 pub const STARTUP_TIMEOUT_MS_DEFAULT: u64 = 30_000;
 /// The default of `request_timeout`, milliseconds.

@@ -100,6 +100,9 @@ pub fn view(checked: &Checked, plans: &BTreeMap<ServerName, ServerPlan>) -> View
             health: server.pool.health.or(checked.proxy.health),
             recycle: server.pool.recycle,
             concurrency: server.pool.concurrency,
+            expose: server.context.expose,
+            read_only: server.context.read_only.clone(),
+            results: server.context.results,
         })
     };
     View {
@@ -107,6 +110,9 @@ pub fn view(checked: &Checked, plans: &BTreeMap<ServerName, ServerPlan>) -> View
             listen: checked.proxy.listen.to_string(),
             name_characters_max: checked.proxy.name_characters_max,
             rate_limit: checked.proxy.rate_limit,
+            view: checked.proxy.view,
+            auto_threshold: checked.proxy.auto_threshold,
+            views: checked.proxy.views.clone(),
         },
         servers: checked.servers.iter().filter_map(server_view).collect(),
     }

@@ -1,6 +1,7 @@
 //! The effective configuration as YAML, with defaults filled in and secrets left out.
 
 use crate::check::Checked;
+use crate::check::proxy::Proxy;
 use crate::check::server::Server;
 use crate::document::hidden;
 use crate::document::pool::HealthDocument;
@@ -8,6 +9,7 @@ use crate::document::units::{show_duration, show_size};
 use crate::floor::Access;
 use crate::policy::Policy;
 use crate::redact;
+use crate::view::PrincipalView;
 use only1mcp_wire::plan::{Variable, VariableValue};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -26,15 +28,26 @@ pub fn show(checked: &Checked) -> String {
             "timeout": show_duration(health.timeout_ms),
             "failure_threshold": health.failure_threshold,
         },
+        "view": proxy.view.word(),
+        "auto_threshold": proxy.auto_threshold,
     });
-    if let (Some(limit), Some(shown)) = (proxy.rate_limit, shown.as_object_mut()) {
-        let limit = json!({"requests_per_minute": limit.requests_per_minute, "burst": limit.burst});
-        shown.insert("rate_limit".to_owned(), limit);
+    let rate_limit = proxy
+        .rate_limit
+        .map(|limit| json!({"requests_per_minute": limit.requests_per_minute, "burst": limit.burst}));
+    let written = present(vec![("views", views(proxy)), ("rate_limit", rate_limit)]);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.extend(written);
     }
     let servers: Vec<Value> = checked.servers.iter().map(server).collect();
     let mut out = String::new();
     write_value(&mut out, &json!({"servers": servers, "proxy": shown}), 0);
     out
+}
+
+/// How single principals see the tools, if anything is said of them.
+fn views(proxy: &Proxy) -> Option<Value> {
+    let one = |view: &PrincipalView| json!({"principal": view.principal.text(), "view": view.view.word()});
+    (!proxy.views.is_empty()).then(|| proxy.views.iter().map(one).collect())
 }
 
 fn server(server: &Server) -> Value {
@@ -62,17 +75,21 @@ fn server(server: &Server) -> Value {
             "per_principal": server.pool.concurrency.per_principal,
             "queue": server.pool.concurrency.queue,
         },
+        "read_only": server.context.read_only,
     });
     let recycle = recycle(server);
     let health = health_check(server);
-    let written = [
+    let results = results(server);
+    let written = present(vec![
         ("idle_timeout", server.idle_timeout_ms.map(|idle| show_duration(idle).into())),
         ("state", server.pool.is_state_shared.then(|| "shared".into())),
         ("health_check", (!health.is_empty()).then(|| health.into())),
         ("recycle", (!recycle.is_empty()).then(|| recycle.into())),
-    ];
+        ("expose", server.context.expose.map(|expose| expose.word().into())),
+        ("results", (!results.is_empty()).then(|| results.into())),
+    ]);
     if let Some(shown) = shown.as_object_mut() {
-        shown.extend(written.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        shown.extend(written);
     }
     shown
 }
@@ -93,6 +110,14 @@ fn recycle(server: &Server) -> Map<String, Value> {
         ("calls", recycle.calls.map(Value::from)),
         ("age", recycle.age_ms.map(|age| show_duration(age).into())),
         ("memory", recycle.memory_bytes.map(|memory| show_size(memory).into())),
+    ])
+}
+
+fn results(server: &Server) -> Map<String, Value> {
+    let results = server.context.results;
+    present(vec![
+        ("max_tokens", results.max_tokens.map(Value::from)),
+        ("tables", results.tables.map(|tables| tables.word().into())),
     ])
 }
 

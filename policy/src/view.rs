@@ -1,9 +1,17 @@
 //! The view: all that the proxy may know of a configuration, as JSON in a sealed memfd.
 //!
-//! It holds names, routing and tool rules; no command, argument, path, environment, limit or credential.
+//! It holds names, routing, tool rules and how tools are shown; no command, argument, path, environment, limit or
+//! credential.
+
+mod context;
 
 use crate::limits;
+pub use context::{Expose, PrincipalName, PrincipalView, ResultsView, Tables, ToolView};
 use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Where the proxy listens unless told otherwise.
+pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// What the proxy may know of the configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +33,12 @@ pub struct ProxyView {
     pub name_characters_max: usize,
     /// How often one principal may call one server; nothing if as often as it likes.
     pub rate_limit: Option<RateLimitView>,
+    /// How tools are shown to whom nothing else is said of.
+    pub view: ToolView,
+    /// Tokens of tool definitions below which [`ToolView::Auto`] shows them in full.
+    pub auto_threshold: u32,
+    /// How single principals see the tools; each is named once.
+    pub views: Vec<PrincipalView>,
 }
 
 /// What the proxy may know of one server.
@@ -59,6 +73,12 @@ pub struct ServerView {
     pub recycle: RecycleView,
     /// How many calls it takes at once.
     pub concurrency: ConcurrencyView,
+    /// Where its tools can be seen; nothing if as the view says.
+    pub expose: Option<Expose>,
+    /// Tools the operator vouches for as only reading: names, or prefixes followed by `*`.
+    pub read_only: Vec<String>,
+    /// What becomes of its results.
+    pub results: ResultsView,
 }
 
 /// How often one principal may call one server.
@@ -209,6 +229,26 @@ impl ServerView {
     pub fn may_repeat(&self, tool: &str) -> bool {
         self.retry.iter().any(|pattern| matches(pattern, tool))
     }
+
+    /// Whether the operator vouches that this tool only reads.
+    #[must_use]
+    pub fn only_reads(&self, tool: &str) -> bool {
+        self.read_only.iter().any(|pattern| matches(pattern, tool))
+    }
+}
+
+impl Default for ProxyView {
+    /// A proxy whose configuration says nothing.
+    fn default() -> Self {
+        Self {
+            listen: LISTEN_DEFAULT.to_string(),
+            name_characters_max: limits::NAME_CHARACTERS_DEFAULT,
+            rate_limit: None,
+            view: ToolView::default(),
+            auto_threshold: limits::AUTO_THRESHOLD_TOKENS_DEFAULT,
+            views: Vec::new(),
+        }
+    }
 }
 
 impl Default for ServerView {
@@ -229,6 +269,9 @@ impl Default for ServerView {
             health: HealthView::default(),
             recycle: RecycleView::default(),
             concurrency: ConcurrencyView::default(),
+            expose: None,
+            read_only: Vec::new(),
+            results: ResultsView::default(),
         }
     }
 }

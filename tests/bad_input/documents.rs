@@ -148,9 +148,6 @@ fn a_key_whose_feature_is_not_built_is_an_error_that_says_so() {
     let network = "{extends: native, network: {allow: [example.com]}}";
     let scratch = with_config(&format!("servers:\n{}", server("a", &fixture, network)));
     refused(&scratch, &["network", "not built yet"]);
-    let scratch =
-        with_config(&format!("servers:\n{}proxy:\n  view: search\n", server("a", &fixture, "native")));
-    refused(&scratch, &["view", "not built yet"]);
 }
 
 #[test]

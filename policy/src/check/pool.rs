@@ -117,6 +117,6 @@ impl HealthDocument {
 }
 
 /// A number that the reader has bounded already.
-fn small(number: u64) -> u32 {
+pub(super) fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

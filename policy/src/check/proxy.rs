@@ -1,10 +1,12 @@
 //! The proxy's settings.
 
+use super::context;
+use super::pool::small;
 use crate::document::config::{ProxyDocument, RateLimitDocument};
 use crate::document::pool::HealthDocument;
 use crate::finding::Findings;
-use crate::limits::{NAME_CHARACTERS_DEFAULT, VIRTUAL_NODES_DEFAULT};
-use crate::view::{Algorithm, RateLimitView};
+use crate::limits::{AUTO_THRESHOLD_TOKENS_DEFAULT, NAME_CHARACTERS_DEFAULT, VIRTUAL_NODES_DEFAULT};
+use crate::view::{Algorithm, LISTEN_DEFAULT, PrincipalView, RateLimitView, ToolView};
 use only1mcp_wire::Mode;
 use std::net::SocketAddr;
 
@@ -23,10 +25,13 @@ pub struct Proxy {
     pub health: HealthDocument,
     /// How often one principal may call one server.
     pub rate_limit: Option<RateLimitView>,
+    /// How tools are shown.
+    pub view: ToolView,
+    /// Tokens of tool definitions below which [`ToolView::Auto`] shows them in full.
+    pub auto_threshold: u32,
+    /// How single principals see the tools.
+    pub views: Vec<PrincipalView>,
 }
-
-/// Where the proxy listens unless told otherwise.
-const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 /// Checks the proxy's settings.
 pub fn check(document: &ProxyDocument, mode: Mode, findings: &mut Findings) -> Proxy {
@@ -43,6 +48,9 @@ pub fn check(document: &ProxyDocument, mode: Mode, findings: &mut Findings) -> P
             .unwrap_or(VIRTUAL_NODES_DEFAULT),
         health: document.health,
         rate_limit: document.rate_limit.as_ref().and_then(|limit| check_rate_limit(limit, findings)),
+        view: document.views.view,
+        auto_threshold: document.views.auto_threshold.map_or(AUTO_THRESHOLD_TOKENS_DEFAULT, small),
+        views: context::check_views(&document.views.views, findings),
     }
 }
 

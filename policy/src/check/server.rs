@@ -1,7 +1,8 @@
 //! One server: its command, arguments and working directory.
 
+use super::context::Context;
 use super::pool::Pool;
-use super::{Input, environment, pool, visible};
+use super::{Input, context, environment, pool, visible};
 use crate::document::config::ServerDocument;
 use crate::finding::{Findings, Place, Spot};
 use crate::interpolate::expand;
@@ -48,6 +49,8 @@ pub struct Server {
     pub idle_timeout_ms: Option<u64>,
     /// How it is kept working.
     pub pool: Pool,
+    /// How its tools and results are shown.
+    pub context: Context,
 }
 
 /// Checks one server. `None` means that an error was found.
@@ -99,6 +102,7 @@ pub fn check(
             .idle_timeout_ms
             .or_else(|| (document.scope != Scope::Shared).then_some(IDLE_TIMEOUT_MS_DEFAULT)),
         pool,
+        context: context::check(&document.context),
     })
 }
 

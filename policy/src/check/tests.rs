@@ -8,6 +8,7 @@ use crate::view::{
 };
 use only1mcp_wire::plan::{Bind, PlanSet, VariableValue};
 
+mod context;
 mod properties;
 
 const ELF: &str = "\x7fELF";
@@ -155,7 +156,6 @@ fn keys_that_are_not_built_are_refused() {
         (", headers: {}}]", "`headers` is not built yet"),
         (", idle_timeout: 0s}]", "`idle_timeout: 0s` is out of range"),
         (", scope: all}]", "`scope` cannot be `all`"),
-        ("}]\nproxy: {view: brief}", "`view: brief` is not built yet"),
     ] {
         let run = run(&format!("{server}{rest}\n"));
         assert!(run.findings.has_errors() && said(&run).contains(what), "{rest}: {}", said(&run));

@@ -1,5 +1,6 @@
 //! `config.yaml` as an operator wrote it: nothing filled in, every value with its place.
 
+use super::context::{self, ContextDocument, ViewsDocument};
 use super::keys::{self, HEALTH, PROXY, RATE_LIMIT, ROUTING, SERVER};
 use super::node::{Node, Value};
 use super::policy::PolicyDocument;
@@ -45,6 +46,8 @@ pub struct ServerDocument {
     pub idle_timeout_ms: Option<u64>,
     /// How it is kept working.
     pub pool: PoolDocument,
+    /// How its tools and results are shown.
+    pub context: ContextDocument,
 }
 
 /// A variable of a server's environment.
@@ -89,6 +92,8 @@ pub struct ProxyDocument {
     pub health: HealthDocument,
     /// `rate_limit`.
     pub rate_limit: Option<RateLimitDocument>,
+    /// `view`, `auto_threshold` and `views`.
+    pub views: ViewsDocument,
 }
 
 /// `proxy.rate_limit`.
@@ -139,6 +144,7 @@ fn read_server(fields: &Fields<'_>, findings: &mut Findings) -> ServerDocument {
         scope,
         idle_timeout_ms,
         pool: pool::read(fields, findings),
+        context: context::read(fields, findings),
     }
 }
 
@@ -203,5 +209,6 @@ fn read_proxy(fields: &Fields<'_>, findings: &mut Findings) -> ProxyDocument {
             .map(|health| pool::read_health(&health, "check_interval", findings))
             .unwrap_or_default(),
         rate_limit,
+        views: context::read_views(fields, findings),
     }
 }

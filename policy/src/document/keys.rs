@@ -107,6 +107,13 @@ pub const SERVER: &[Key] = &[
     key("recycle", Shape::Mapping(RECYCLE), "When a process is replaced by a fresh one; never if absent."),
     key("concurrency", Shape::Mapping(CONCURRENCY), "How many calls it takes at once."),
     key(
+        "expose",
+        Shape::Choice(&["listed", "found", "hidden"], &[]),
+        "Whether its tools are listed in every view, only found by search, or neither; as the view says if absent.",
+    ),
+    key("read_only", Shape::Texts, "Tools that only read; names, or prefixes followed by *."),
+    key("results", Shape::Mapping(RESULTS), "What becomes of its results; they stay as they are if absent."),
+    key(
         "url",
         Shape::NotBuilt("remove the key; only stdio servers can be used so far"),
         "Address of an http server.",
@@ -150,6 +157,16 @@ pub const CONCURRENCY: &[Key] = &[
     key("queue", Shape::Count, "Calls that may wait for their turn; 1024 if absent."),
 ];
 
+/// `results` of a server.
+pub const RESULTS: &[Key] = &[
+    key(
+        "max_tokens",
+        Shape::Count,
+        "Tokens of a text above which it is cut and the rest can be read as a resource, 100 to 1000000; never if absent.",
+    ),
+    key("tables", Shape::Choice(&["csv", "toon"], &[]), "How tables are written; as they come if absent."),
+];
+
 /// `proxy`.
 pub const PROXY: &[Key] = &[
     key("listen", Shape::Text, "Address and port to listen on; 127.0.0.1:8080 if absent."),
@@ -161,11 +178,26 @@ pub const PROXY: &[Key] = &[
     ),
     key(
         "view",
-        Shape::Choice(&["full"], &["compact", "brief", "search", "auto"]),
-        "How tools are shown to clients.",
+        Shape::Choice(TOOL_VIEWS, &[]),
+        "How tools are shown to clients that do not choose and that `views` does not name; full if absent.",
     ),
+    key(
+        "auto_threshold",
+        Shape::Count,
+        "Tokens of tool definitions below which the view auto shows them in full; 10000 if absent, 100 to 1000000.",
+    ),
+    key("views", Shape::Mappings(PRINCIPAL_VIEW), "How single principals see the tools."),
     key("routing", Shape::Mapping(ROUTING), "How calls are spread over replicas."),
     key("health", Shape::Mapping(HEALTH), "How the health of all servers is checked."),
+];
+
+/// Words for how tools are shown.
+const TOOL_VIEWS: &[&str] = &["full", "compact", "brief", "search", "auto"];
+
+/// One entry of `proxy.views`.
+pub const PRINCIPAL_VIEW: &[Key] = &[
+    key("principal", Shape::Text, "Who: token for bearers of the token, or uid:N for processes of this uid."),
+    key("view", Shape::Choice(TOOL_VIEWS, &[]), "How tools are shown to it."),
 ];
 
 /// `proxy.routing`.

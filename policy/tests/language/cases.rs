@@ -103,6 +103,8 @@ pub const POLICIES: &[Case] = &[
 
 const SOUND: &str = "servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\n";
 const IN_TMP: &str = "servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\n  cwd: /tmp\n";
+const SHOWN: &str = "servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\n  read_only: ['*']\n  \
+    results: {max_tokens: 1000}\nproxy: {auto_threshold: 1000, views: [{principal: token, view: full}, {principal: uid:777, view: search}]}\n";
 
 /// Attacks by a configuration.
 pub const CONFIGS: &[Case] = &[
@@ -114,6 +116,16 @@ pub const CONFIGS: &[Case] = &[
     case("Y14", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: ../policies/p\n", SOUND),
     case("Y14", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p.yaml\n", SOUND),
     case("Y14", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\n- id: a\n  command: only1mcp-probe\n  policy: p\n", SOUND),
+    case("Y01", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\n  resluts: {max_tokens: 1000}\n", SHOWN),
+    case("Y01", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\nproxy: {veiw: search}\n", SHOWN),
+    case("Y02", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\nproxy: {views: [{principal: token, view: full}, {principal: token, view: search}]}\n", SHOWN),
+    case("Y03", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\n  results: {max_tokens: 1_000}\n", SHOWN),
+    case("Y03", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\nproxy: {views: [{principal: 'uid:0777', view: full}]}\n", SHOWN),
+    case("Y11", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\n  results: {max_tokens: -1}\n", SHOWN),
+    case("Y11", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\nproxy: {auto_threshold: 18446744073709551616}\n", SHOWN),
+    case("Y11", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\nproxy: {views: [{principal: 'uid:4294967296', view: full}]}\n", SHOWN),
+    case("Y12", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\n  read_only: '*'\n", SHOWN),
+    case("R14", b"servers:\n- id: a\n  command: only1mcp-probe\n  policy: p\nproxy: {views: [{principal: \"uid:0\\e[2J\\u202e\", view: full}]}\n", SHOWN),
     case("R14", b"servers:\n- id: \"a\\e[2J\"\n  command: only1mcp-probe\n  policy: p\n", SOUND),
     case("R14", b"servers:\n- id: \"a\\u202e\"\n  command: only1mcp-probe\n  policy: p\n", SOUND),
     case("R14", b"servers:\n- id: a\n  command: \"only1mcp-probe\\e[2J\\u202e\"\n  policy: p\n", SOUND),

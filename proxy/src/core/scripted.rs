@@ -373,7 +373,7 @@ pub fn server_view(id: &str) -> ServerView {
 }
 
 pub fn view(ids: &[&str]) -> View {
-    let proxy = ProxyView { listen: "127.0.0.1:0".into(), name_characters_max: 48, rate_limit: None };
+    let proxy = ProxyView { listen: "127.0.0.1:0".into(), ..ProxyView::default() };
     View { proxy, servers: ids.iter().map(|id| server_view(id)).collect() }
 }
 
