@@ -18,6 +18,8 @@ use std::time::Instant;
 /// Rounds of tuning: as many random changes are tried.
 const ROUNDS: usize = 1500;
 const SEED: u64 = 20_261_125;
+/// What a change must bring: less is chance.
+const GAIN_MIN: f64 = 0.0005;
 /// The best tools that are looked at.
 const DEPTH: usize = 100;
 
@@ -62,10 +64,15 @@ impl Ranks {
 }
 
 fn read(folder: &Path, name: &str) -> Set {
-    let text = |file: String| std::fs::read_to_string(folder.join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    let text =
+        |file: String| std::fs::read_to_string(folder.join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
     let tools: Value = serde_json::from_str(&text(format!("{name}.tools.json"))).unwrap();
-    let tools: Vec<Definition> =
-        tools["tools"].as_array().unwrap().iter().filter_map(|tool| Definition::parse(&tool.to_string())).collect();
+    let tools: Vec<Definition> = tools["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|tool| Definition::parse(&tool.to_string()))
+        .collect();
     let names: Vec<&str> = tools.iter().map(Definition::name).collect();
     let question = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -73,7 +80,10 @@ fn read(folder: &Path, name: &str) -> Set {
         Question {
             category: line["category"].as_str().unwrap().to_owned(),
             text: line["question"].as_str().unwrap().to_owned(),
-            answers: answers.iter().filter_map(|answer| names.iter().position(|name| answer == name)).collect(),
+            answers: answers
+                .iter()
+                .filter_map(|answer| names.iter().position(|name| answer == name))
+                .collect(),
         }
     };
     Set {
@@ -93,10 +103,13 @@ fn ranks(set: &Set, weights: Weights) -> BTreeMap<&str, Ranks> {
     ranks
 }
 
-/// The mean over kinds of questions, so that many easy ones do not outvote few hard ones.
+/// The mean over kinds of questions, each weighed by the root of how many there are: many easy ones do not outvote
+/// few hard ones, and few do not decide.
 fn goodness(set: &Set, weights: Weights) -> f64 {
     let ranks = ranks(set, weights);
-    ranks.values().map(|ranks| ranks.reciprocal() + ranks.recall(5)).sum::<f64>() / ranks.len() as f64
+    let weight = |ranks: &Ranks| (ranks.0.len() as f64).sqrt();
+    let total: f64 = ranks.values().map(weight).sum();
+    ranks.values().map(|ranks| (ranks.reciprocal() + ranks.recall(5)) * weight(ranks)).sum::<f64>() / total
 }
 
 /// Xorshift: the same changes for the same seed.
@@ -121,9 +134,9 @@ fn changed(weights: Weights, random: &mut Random) -> Weights {
     for _ in 0..=random.below(2) {
         let (step, field) = (random.step(), random.below(FIELDS as u64 - 1) as usize);
         match random.below(5) {
-            0 | 1 => new.fields[field] = (new.fields[field] * (1.0 + step * 0.6)).clamp(0.02, 20.0),
+            0 | 1 => new.fields[field] = (new.fields[field] * (1.0 + step * 0.6)).clamp(0.05, 5.0),
             2 => new.lengths[field] = (new.lengths[field] + step * 0.3).clamp(0.0, 1.0),
-            3 => new.saturation = (new.saturation * (1.0 + step * 0.6)).clamp(0.2, 20.0),
+            3 => new.saturation = (new.saturation * (1.0 + step * 0.6)).clamp(0.4, 4.0),
             _ if step > 0.0 => new.alike = (new.alike + random.step() * 0.1).clamp(0.0, 1.0),
             _ => new.coverage = (new.coverage + random.step() * 0.2).clamp(0.0, 2.0),
         }
@@ -138,7 +151,7 @@ fn tune(set: &Set, seed: u64) {
     for round in 0..ROUNDS {
         let candidate = changed(weights, &mut random);
         let goodness = goodness(set, candidate);
-        if goodness > best {
+        if goodness > best + GAIN_MIN {
             (best, weights) = (goodness, candidate);
             println!("round {round}: {best:.4} {weights:?}");
         }
@@ -148,7 +161,10 @@ fn tune(set: &Set, seed: u64) {
 
 fn table(set: &Set, weights: Weights) {
     let ranks = ranks(set, weights);
-    println!("{:<24} {:>9} {:>9} {:>9} {:>9} {:>9}", "", "questions", "recall@1", "recall@5", "recall@10", "MRR");
+    println!(
+        "{:<24} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "", "questions", "recall@1", "recall@5", "recall@10", "MRR"
+    );
     for (category, ranks) in &ranks {
         println!("{}", ranks.row(category));
     }
@@ -173,7 +189,12 @@ fn time(set: &Set) {
         .collect();
     spent.sort_by(f64::total_cmp);
     let at = |share: f64| spent[((spent.len() - 1) as f64 * share) as usize];
-    println!("a query among 5000 tools: p50 {:.3} ms, p99 {:.3} ms, longest {:.3} ms", at(0.5), at(0.99), at(1.0));
+    println!(
+        "a query among 5000 tools: p50 {:.3} ms, p99 {:.3} ms, longest {:.3} ms",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }
 
 fn main() {

@@ -1,7 +1,17 @@
 //! How much of a model's context the servers take: definitions shown shorter, found by search, and long results cut.
 //!
-//! Reading order: [`definition`] (one tool), [`words`], [`index`] (which tools a question means).
+//! Reading order: [`tools`] (what clients see together), [`definition`] (one tool), [`words`], [`index`] (which tools a
+//! question means), [`meta`] (our own tools), [`arguments`], [`tokens`], [`results`], [`tables`].
 
+pub mod arguments;
+pub mod compact;
 pub mod definition;
 pub mod index;
+pub mod meta;
+pub mod results;
+pub mod sentences;
+pub mod signature;
+pub mod tables;
+pub mod tokens;
+pub mod tools;
 pub mod words;

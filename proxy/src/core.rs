@@ -5,7 +5,7 @@
 //! ```ignore
 //! let launcher = Launcher::connect(&path).await?;       // connects and says HELLO
 //! let (generation, view) = launcher.view().await?;      // VIEW
-//! let core = Core::start(view, generation, launcher);   // starts every server, returns at once
+//! let core = Core::start(view, generation, launcher, None);   // starts every server, returns at once
 //! core.settled(limit).await;                            // optional: every server is ready or failed
 //! let json = serde_json::to_vec(&core.status())?;       // GET /status
 //! core.stop().await;                                    // ends every server
@@ -14,7 +14,7 @@
 //! Reading order: [`asking`] (one request), [`rounds`] and [`parked`] (what servers ask back; [`call`], [`asked`],
 //! [`sealed`]), [`single`] and [`aggregate`] (the two kinds of endpoint),
 //! [`gate`], [`limiter`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
-//! [`instances`], [`sessions`], [`reload`], [`status`], [`metrics`].
+//! [`search`] (our own tools), [`instances`], [`sessions`], [`reload`], [`status`], [`metrics`].
 
 pub mod aggregate;
 pub mod asked;
@@ -33,6 +33,7 @@ pub mod reload;
 pub mod resources;
 pub mod rounds;
 pub mod sealed;
+pub mod search;
 pub mod sessions;
 pub mod single;
 pub mod status;
@@ -45,7 +46,8 @@ mod scripted;
 #[cfg(test)]
 mod tests;
 
-use crate::exchange::{Answer, Audience, Caller, Endpoint, Exchange, ListKind, ServerEvent};
+use crate::context::results::Results;
+use crate::exchange::{Answer, Audience, Caller, Endpoint, Exchange, ListKind, Principal, ServerEvent};
 use crate::limits::{EVENTS_MAX, EXIT_REPORT_WAIT, FIRST_LIST_WAIT};
 use crate::mcp::envelope::Envelope;
 use crate::mcp::error::{CANCELLED, INVALID_REQUEST, RpcError};
@@ -59,7 +61,7 @@ use instances::{Instances, Owner};
 use limiter::Limiter;
 use listing::Which;
 use member::Member;
-use only1mcp_policy::view::View;
+use only1mcp_policy::view::{Expose, PrincipalName, ToolView, View};
 use only1mcp_wire::ServerName;
 use parked::Parked;
 use sessions::Sessions;
@@ -85,6 +87,10 @@ pub struct Core {
     pub(crate) parked: Parked,
     pub(crate) instances: Instances,
     pub(crate) limiter: Limiter,
+    /// What was cut off of results.
+    pub(crate) results: Results,
+    /// What was said when the program was started, of how tools are shown.
+    view_said: Option<ToolView>,
     events: broadcast::Sender<ServerEvent>,
     started_at: Instant,
 }
@@ -96,9 +102,15 @@ impl fmt::Debug for Core {
 }
 
 impl Core {
-    /// Starts every server of `view` and returns at once. Must run inside a tokio runtime.
+    /// Starts every server of `view` and returns at once. Must run inside a tokio runtime. `view_said` is how tools are
+    /// shown whatever the configuration says of all clients.
     #[must_use]
-    pub fn start(view: View, generation: u64, launcher: impl Spawner) -> Arc<Self> {
+    pub fn start(
+        view: View,
+        generation: u64,
+        launcher: impl Spawner,
+        view_said: Option<ToolView>,
+    ) -> Arc<Self> {
         let events = broadcast::channel(EVENTS_MAX).0;
         let core = Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -114,6 +126,8 @@ impl Core {
             parked: Parked::default(),
             instances: Instances::default(),
             limiter: Limiter::default(),
+            results: Results::default(),
+            view_said,
             events,
             started_at: Instant::now(),
         });
@@ -176,6 +190,22 @@ impl Core {
 
     pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
         self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How this client wants tools shown: as its URL says; else, where servers are shown together, as the
+    /// configuration says of its principal, or of all. One server's own endpoint is transparent unless the URL says
+    /// otherwise.
+    pub(crate) fn view_of(&self, caller: &Caller) -> ToolView {
+        if let Some(view) = caller.view {
+            return view;
+        }
+        if caller.endpoint != Endpoint::Aggregate {
+            return ToolView::Full;
+        }
+        let in_force = self.in_force();
+        let proxy = &in_force.view.proxy;
+        let own = proxy.views.iter().find(|own| is_named(own.principal, &caller.principal));
+        own.map(|own| own.view).or(self.view_said).unwrap_or(proxy.view)
     }
 
     async fn settled_by(&self, deadline: Instant) {
@@ -279,6 +309,14 @@ impl Core {
     }
 }
 
+fn is_named(name: PrincipalName, principal: &Principal) -> bool {
+    match (name, principal) {
+        (PrincipalName::Token, Principal::TokenBearer) => true,
+        (PrincipalName::User(uid), Principal::LocalUser(own)) => uid == *own,
+        _ => false,
+    }
+}
+
 impl Exchange for Core {
     async fn request(self: Arc<Self>, caller: Caller, body: Bytes, stream: mpsc::Sender<Bytes>) -> Answer {
         let asking = match Asking::new(&caller, &body, &stream) {
@@ -334,6 +372,10 @@ impl Exchange for Core {
     }
 
     fn input_schema(&self, caller: &Caller, tool: &str) -> Option<Bytes> {
+        // Clients of this view do not see schemas, and so not which arguments to repeat.
+        if self.view_of(caller) == ToolView::Brief {
+            return None;
+        }
         let (member, name) = match &caller.endpoint {
             Endpoint::Server(name) => (self.catalogue().member(name)?.clone(), tool.to_owned()),
             Endpoint::Aggregate => {
@@ -345,6 +387,11 @@ impl Exchange for Core {
         let lists = self.instance_for(caller, &member).ok()?.lists();
         let item = lists.tools.iter().find(|item| item.key == name)?;
         Object::parse(&item.raw, Keys::Exact).ok()?.get("inputSchema").map(|schema| schema.to_owned().into())
+    }
+
+    fn shows_changes_of_tools(&self, caller: &Caller) -> bool {
+        let is_listed = |member: &Arc<Member>| member.server.view().expose == Some(Expose::Listed);
+        self.view_of(caller) != ToolView::Search || self.catalogue().members.iter().any(is_listed)
     }
 
     fn has_server(&self, name: &ServerName) -> bool {

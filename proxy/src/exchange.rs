@@ -4,6 +4,7 @@
 //! JSON-RPC message at a time with the [`Caller`] it came from. The core answers with raw JSON.
 
 use bytes::Bytes;
+use only1mcp_policy::view::ToolView;
 use only1mcp_wire::ServerName;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,11 +40,32 @@ pub enum Principal {
     TokenBearer,
 }
 
+/// Where a message comes in, and from whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Who {
+    /// What it reaches.
+    pub endpoint: Endpoint,
+    /// How the URL says that tools shall be shown; nothing if it does not.
+    pub view: Option<ToolView>,
+    /// Who it is.
+    pub principal: Principal,
+}
+
+impl Who {
+    /// A principal that reaches all servers, shown as the configuration says.
+    #[must_use]
+    pub fn at_all(principal: Principal) -> Self {
+        Self { endpoint: Endpoint::Aggregate, view: None, principal }
+    }
+}
+
 /// The client behind a message. One per legacy session, relay connection or modern request.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// What it reaches.
     pub endpoint: Endpoint,
+    /// How it wants tools shown: what the URL said when it began. Nothing if that is left to us.
+    pub view: Option<ToolView>,
     /// Which family of the protocol it speaks.
     pub era: Era,
     /// The revision: negotiated (legacy) or named by the request (modern).
@@ -166,6 +188,9 @@ pub trait Exchange: Send + Sync + 'static {
     /// The input schema of a tool as this client sees it, if it is known: a front checks the headers of a modern
     /// call by it that repeat arguments.
     fn input_schema(&self, caller: &Caller, tool: &str) -> Option<Bytes>;
+
+    /// Whether this client's list of tools can change with those of the servers.
+    fn shows_changes_of_tools(&self, caller: &Caller) -> bool;
 
     /// Whether a server of this name is configured.
     fn has_server(&self, name: &ServerName) -> bool;

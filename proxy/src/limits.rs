@@ -159,6 +159,18 @@ pub const SEARCHED_BYTES_MAX: usize = 16 * 1024;
 pub const SEARCH_TERMS_MAX: usize = 256;
 /// Levels of one schema that are looked at.
 pub const SCHEMA_DEPTH_MAX: usize = 32;
+/// Bytes of a description beside the signature of a tool that was found.
+pub const FOUND_DESCRIPTION_BYTES: usize = 120;
+/// Bytes of definitions that are given at once.
+pub const DESCRIBED_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of what a server says of itself in the list of servers.
+pub const SERVER_ABOUT_BYTES: usize = 200;
+/// Results of which the rest is kept.
+pub const RESULTS_KEPT_MAX: usize = 256;
+/// Bytes of all that is kept of results; the newest is kept whatever it has.
+pub const RESULTS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How long the rest of a result is kept.
+pub const RESULT_TIME_MAX: Duration = Duration::from_secs(30 * 60);
 
 // The front: what clients may send and hold.
 

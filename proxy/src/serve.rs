@@ -19,6 +19,7 @@ use crate::lock::{self, LockError};
 use crate::servers::launcher::{Launcher, LauncherError};
 use axum::Router;
 use notify::Notifier;
+use only1mcp_policy::view::ToolView;
 use only1mcp_wire::Mode;
 use screen::Access;
 use sockets::Sockets;
@@ -40,6 +41,8 @@ pub struct ServeOptions {
     pub token_file: PathBuf,
     /// Root mode: the uid and gid to become.
     pub user: Option<u32>,
+    /// How tools are shown, if that was typed.
+    pub view: Option<ToolView>,
     /// Whether to print the start screen, once, when ready.
     pub start_screen: bool,
 }
@@ -140,7 +143,7 @@ async fn serve(
     let mut signals = StopSignals::new()?;
     let launcher = Launcher::connect(&options.launcher).await?;
     let (generation, view) = launcher.view().await?;
-    let core = Core::start(view, generation, launcher);
+    let core = Core::start(view, generation, launcher, options.view);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let listen = doors.sockets.addresses();
     let status = {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How tools are shown to clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolView {
     /// Every tool as its server describes it.

@@ -3,6 +3,7 @@
 use super::exit_code;
 use super::limits::{POOL_COUNT, POOL_FIRST, TEST_POOL_COUNT, TEST_POOL_FIRST, TEST_POOLS};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use only1mcp_policy::view::ToolView;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -98,9 +99,11 @@ pub struct StartArguments {
     /// Address to serve MCP on, instead of the configuration's: 127.0.0.1:8080, [::1]:8080 or 8080
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// How the tools of all servers are shown to clients
-    #[arg(long, value_enum, default_value_t = ViewName::Full)]
-    pub view: ViewName,
+    /// How the tools of all servers are shown to clients, instead of as the configuration says
+    ///
+    /// A client can choose for itself by the URL: /view/search/mcp, or /mcp?view=search.
+    #[arg(long, value_enum)]
+    pub view: Option<ViewName>,
     /// Start even where user namespaces are blocked, with fewer walls around the servers
     #[arg(long)]
     pub allow_degraded: bool,
@@ -127,16 +130,28 @@ pub struct StartArguments {
 /// How tools are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ViewName {
-    /// Every tool with its whole definition
+    /// Every tool as its server describes it
     Full,
-    /// Not built yet
+    /// Every tool, its definition shortened without changing which arguments are valid
     Compact,
-    /// Not built yet
+    /// Every tool by its signature and one sentence
     Brief,
-    /// Not built yet
+    /// Tools are searched for with a few tools of our own
     Search,
-    /// Not built yet
+    /// In full while the definitions are few, else by search
     Auto,
+}
+
+impl From<ViewName> for ToolView {
+    fn from(name: ViewName) -> Self {
+        match name {
+            ViewName::Full => Self::Full,
+            ViewName::Compact => Self::Compact,
+            ViewName::Brief => Self::Brief,
+            ViewName::Search => Self::Search,
+            ViewName::Auto => Self::Auto,
+        }
+    }
 }
 
 /// A range of uids and gids.
@@ -196,6 +211,9 @@ pub struct ServeArguments {
     /// Root mode: the uid and gid to become
     #[arg(long, value_name = "UID")]
     pub user: Option<u32>,
+    /// How the tools of all servers are shown
+    #[arg(long, value_enum)]
+    pub view: Option<ViewName>,
     /// Print the start screen once, when ready
     #[arg(long)]
     pub start_screen: bool,

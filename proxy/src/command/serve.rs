@@ -20,6 +20,7 @@ pub fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         launcher: arguments.launcher,
         token_file: arguments.token_file,
         user: arguments.user,
+        view: arguments.view.map(Into::into),
         start_screen: arguments.start_screen,
     };
     serve::run(&options).map(|()| Exit::Ok).map_err(|error| Failure::new(exit(&error), error.to_string()))

@@ -8,7 +8,7 @@ pub mod sockets;
 pub mod stage;
 pub mod token;
 
-use super::arguments::{StartArguments, ViewName};
+use super::arguments::StartArguments;
 use super::compile::{self, Task};
 use super::directories::{Configuration, Directories, Mode};
 use super::exit_code::Exit;
@@ -18,7 +18,7 @@ use super::program::{LowDescriptors, Program, Programs};
 use super::supervisor::{Supervisor, Surroundings, Worker};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use only1mcp_policy::view::View;
+use only1mcp_policy::view::{ToolView, View};
 use sockets::Sockets;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -33,7 +33,6 @@ const ANY_PORT: &str = "127.0.0.1:0";
 /// # Errors
 /// Whatever stands in the way of a start; nothing of ours is left running then.
 pub fn run(arguments: &StartArguments) -> Result<Exit, Failure> {
-    refuse_unbuilt(arguments)?;
     attach(arguments)?;
     let directories = Directories::resolve(&arguments.places)?;
     refuse_beside_systemd(&directories)?;
@@ -74,13 +73,6 @@ fn warning_of_strangers(listen: Option<&str>) -> Option<String> {
 fn probe_words(arguments: &StartArguments) -> Vec<OsString> {
     let (Some(server), Some(canary)) = (&arguments.probe, &arguments.canary) else { return Vec::new() };
     vec!["--probe".into(), server.into(), "--canary".into(), canary.into()]
-}
-
-fn refuse_unbuilt(arguments: &StartArguments) -> Result<(), Failure> {
-    if arguments.view == ViewName::Full {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Unavailable, "this view of the tools is not built yet").help("use --view full"))
 }
 
 /// A second daemon would take the sockets away from the first.
@@ -223,6 +215,9 @@ fn workers(
     proxy.argument("--mode", mode.as_str());
     proxy.argument("--launcher", directories.launch_socket());
     proxy.argument("--token-file", token);
+    if let Some(view) = arguments.view {
+        proxy.argument("--view", ToolView::from(view).word());
+    }
     proxy.flag_on_first_start("--start-screen");
     proxy.hand(sockets.proxy);
 

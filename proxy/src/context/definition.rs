@@ -18,6 +18,13 @@ impl Definition {
         }
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.0.insert("name".to_owned(), name.into());
+        self
+    }
+
     /// A text of it.
     #[must_use]
     pub fn text(&self, key: &str) -> &str {

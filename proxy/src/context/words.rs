@@ -23,7 +23,7 @@ const ALIKE: [&str; 12] = [
     "update edit modify change alter",
     "send post submit",
     "calculate compute determine evaluate",
-    "book reserve reservation booking",
+    "book reserve",
     "buy purchase order",
     "start launch run execute",
     "stop end cancel terminate",

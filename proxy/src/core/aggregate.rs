@@ -6,6 +6,7 @@ use crate::core::catalogue::{Catalogue, Target};
 use crate::core::gate;
 use crate::core::hello::Hello;
 use crate::core::listing::members_of;
+use crate::core::search::{self, Check, Place};
 use crate::core::{single, tasks};
 use crate::exchange::{Answer, Era};
 use crate::limits::LIST_TTL_MS;
@@ -24,13 +25,10 @@ use std::time::Duration;
 pub async fn answer(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
     match asking.method {
         Method::Initialize => {
-            let hello = Hello::aggregate(&*core.listed_for(asking.caller).await?, Era::Legacy);
+            let hello = hello(core, asking, Era::Legacy).await?;
             Ok(asking.result(&hello.initialize(asking.caller.version)))
         }
-        Method::Discover => {
-            let catalogue = core.listed_for(asking.caller).await?;
-            Ok(asking.result(&Hello::aggregate(&catalogue, Era::Modern).discover()))
-        }
+        Method::Discover => Ok(asking.result(&hello(core, asking, Era::Modern).await?.discover())),
         Method::Ping => Ok(asking.result("{}")),
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
             list(core, asking).await
@@ -55,6 +53,11 @@ pub async fn answer(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError
     }
 }
 
+async fn hello(core: &Core, asking: &Asking<'_>, era: Era) -> Result<Hello, RpcError> {
+    let catalogue = core.listed_for(asking.caller).await?;
+    Ok(Hello::aggregate(&catalogue, era, search::view(core, asking.caller, &catalogue.shown)))
+}
+
 /// One page always holds everything, so no cursor of ours exists.
 async fn list(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
     if asking.params.is_some() && asking.object()?.get("cursor").is_some_and(|cursor| cursor != "null") {
@@ -62,7 +65,8 @@ async fn list(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
     }
     let Some((key, _)) = members_of(asking.method) else { return Err(asking.not_found()) };
     let catalogue = core.listed_for(asking.caller).await?;
-    let list = catalogue.list(asking.method);
+    let view = search::view(core, asking.caller, &catalogue.shown);
+    let list = catalogue.list(asking.method, view);
     Ok(match asking.caller.era {
         Era::Legacy => asking.result(&format!("{{\"{key}\":{list}}}")),
         Era::Modern => {
@@ -75,10 +79,34 @@ async fn list(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
 async fn call(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
     let params = asking.object()?;
     let name = asking.text(&params, "name")?;
-    let (catalogue, target) = find(core, asking, asking.method, &name).await?;
     if asking.method == Method::ToolsCall {
-        let member = catalogue.members.get(target.index).ok_or_else(|| catalogue.unknown_tool(&name))?;
-        gate::check(&member.server, &target.name)?;
+        return search::call(core, asking, &Place::Aggregate, &name, &params).await;
+    }
+    let (catalogue, target) = find(core, asking, asking.method, &name).await?;
+    let mut edit = params.edit();
+    edit.set("name", quote(&target.name));
+    pass(core, asking, &catalogue, target.index, &edit.finish()).await
+}
+
+/// `tools/call` of a server's tool, with `params` as the client names it.
+///
+/// # Errors
+/// [`RpcError`] if there is no answer.
+pub async fn call_tool(
+    core: &Core,
+    asking: &Asking<'_>,
+    name: &str,
+    params: &Object<'_>,
+    check: Check,
+) -> Result<Answer, RpcError> {
+    let (catalogue, target) = find(core, asking, Method::ToolsCall, name).await?;
+    let member = catalogue.members.get(target.index).ok_or_else(|| catalogue.unknown_tool(name))?;
+    gate::check(&member.server, &target.name)?;
+    if check == Check::BySchema {
+        let full_name = catalogue.full_name(&target).unwrap_or(name);
+        if let Some(answer) = search::refused(asking, &catalogue.shown, full_name, params, check) {
+            return Ok(answer);
+        }
     }
     let mut edit = params.edit();
     edit.set("name", quote(&target.name));
@@ -87,6 +115,9 @@ async fn call(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
 
 async fn read(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
     let params = asking.object()?;
+    if let Some(answer) = search::read(core, asking, &params) {
+        return answer;
+    }
     let (catalogue, index, uri) = route(core, asking, &asking.text(&params, "uri")?).await?;
     let mut edit = params.edit();
     edit.set("uri", quote(&uri));
@@ -157,6 +188,7 @@ pub async fn pass(
     };
     asking.pass_on(&member.server, &heard, IMPLEMENTATION, |result| {
         let result = catalogue.uris.in_result(index, asking.method, result);
+        let result = search::fitted(core, asking, &member.server, result);
         if has_tasks { tasks::in_result(member.name().as_str(), asking.method, result) } else { result }
     })
 }

@@ -1,16 +1,20 @@
 //! All servers' lists as clients of the aggregate see them: merged in the order of the configuration, each
 //! entry as its server wrote it but for its name or URI. Built anew when a list changes, never edited.
 
+use crate::context::tools::{Entry, Tools};
 use crate::core::listing::{Item, Lists};
 use crate::core::member::Member;
 use crate::core::resources::Uris;
+use crate::core::search::says_it_reads;
 use crate::limits::QUOTED_BYTES_MAX;
 use crate::mcp::error::RpcError;
 use crate::mcp::method::Method;
 use crate::mcp::names::{aggregate_name, nearest};
 use crate::mcp::object::{Keys, Object, cut, quote};
 use crate::mcp::within::array;
+use only1mcp_policy::view::{ServerView, ToolView};
 use only1mcp_wire::ServerName;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,8 +25,11 @@ pub struct Catalogue {
     pub members: Vec<Arc<Member>>,
     /// Who owns which URI.
     pub uris: Uris,
+    /// The tools as clients see them.
+    pub shown: Arc<Tools>,
     tools: Names,
     prompts: Names,
+    prompt_list: String,
     resources: String,
     templates: String,
 }
@@ -30,7 +37,8 @@ pub struct Catalogue {
 /// Tools or prompts, merged.
 #[derive(Debug, Default)]
 struct Names {
-    list: String,
+    /// Each under its name here, raw.
+    entries: Vec<(String, String)>,
     targets: HashMap<String, Target>,
     /// By their own names; nothing where two servers have the same.
     bare: HashMap<String, Option<Target>>,
@@ -46,9 +54,9 @@ pub struct Target {
 }
 
 impl Catalogue {
-    /// What these servers offer now.
+    /// What these servers offer now. What `before` knows of the same tools is taken over.
     #[must_use]
-    pub fn new(members: Vec<Arc<Member>>, name_characters_max: usize) -> Self {
+    pub fn new(members: Vec<Arc<Member>>, name_characters_max: usize, before: Option<&Self>) -> Self {
         let lists: Vec<(String, Arc<Lists>)> =
             members.iter().map(|member| (member.name().as_str().to_owned(), member.lists())).collect();
         let uris = Uris::new(&lists);
@@ -72,17 +80,19 @@ impl Catalogue {
             "uriTemplate",
             |index, template| uris.outward_template(index, template).into_owned(),
         );
-        Self { members, uris, tools, prompts, resources, templates }
+        let shown = Arc::new(shown(&members, &tools, before.map(|before| &*before.shown)));
+        let prompt_list = array(prompts.entries.iter().map(|(_, raw)| raw.as_str()));
+        Self { members, uris, shown, tools, prompts, prompt_list, resources, templates }
     }
 
-    /// The merged list a list method lists, as a raw array.
+    /// The merged list a list method lists, tools as this view shows them, as a raw array.
     #[must_use]
-    pub fn list(&self, method: Method) -> &str {
+    pub fn list(&self, method: Method, view: ToolView) -> Cow<'_, str> {
         match method {
-            Method::ToolsList => &self.tools.list,
-            Method::PromptsList => &self.prompts.list,
-            Method::ResourcesList => &self.resources,
-            _ => &self.templates,
+            Method::ToolsList => self.shown.list(view).into(),
+            Method::PromptsList => self.prompt_list.as_str().into(),
+            Method::ResourcesList => self.resources.as_str().into(),
+            _ => self.templates.as_str().into(),
         }
     }
 
@@ -96,6 +106,13 @@ impl Catalogue {
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&Target> {
         self.tools.find(name)
+    }
+
+    /// What a tool is called on the aggregate.
+    #[must_use]
+    pub fn full_name(&self, target: &Target) -> Option<&str> {
+        let is_it = |entry: &&Entry| entry.server == target.index && entry.own_name == target.name;
+        self.shown.entries().iter().find(is_it).map(|entry| entry.name.as_str())
     }
 
     /// Whose prompt this is.
@@ -125,7 +142,6 @@ impl Names {
         mend: impl Fn(usize, &str) -> String,
     ) -> Self {
         let mut names = Self::default();
-        let mut entries = Vec::new();
         for (index, (server, lists)) in servers.iter().enumerate() {
             let mut warned = false;
             for item in pick(lists) {
@@ -138,12 +154,11 @@ impl Names {
                     }
                     continue;
                 }
-                entries.push(with_member(&mend(index, &item.raw), "name", &name));
+                names.entries.push((name.clone(), with_member(&mend(index, &item.raw), "name", &name)));
                 names.targets.insert(name, target.clone());
                 names.bare.entry(item.key.clone()).and_modify(|owner| *owner = None).or_insert(Some(target));
             }
         }
-        names.list = array(entries.iter().map(String::as_str));
         names
     }
 
@@ -173,6 +188,31 @@ impl Names {
             message.push_str(&format!("; still starting: {}", missing.join(", ")));
         }
         RpcError::invalid_params(message)
+    }
+}
+
+/// The tools of all servers as clients see them.
+fn shown(members: &[Arc<Member>], names: &Names, before: Option<&Tools>) -> Tools {
+    let views: Vec<Arc<ServerView>> = members.iter().map(|member| member.server.view()).collect();
+    let entry = |(name, raw): &(String, String)| {
+        let target = names.targets.get(name)?;
+        Some(entry_of(views.get(target.index)?, target.index, &target.name, name, raw))
+    };
+    let entries = names.entries.iter().filter_map(entry).collect();
+    Tools::new(entries, views.iter().any(|view| view.results.max_tokens.is_some()), before)
+}
+
+/// A tool as its server's settings have it.
+#[must_use]
+pub fn entry_of(view: &ServerView, server: usize, own_name: &str, name: &str, raw: &str) -> Entry {
+    Entry {
+        name: name.to_owned(),
+        raw: raw.to_owned(),
+        own_name: own_name.to_owned(),
+        server,
+        server_name: view.id.clone(),
+        expose: view.expose,
+        only_reads: view.only_reads(own_name) || (view.trust_annotations && says_it_reads(raw)),
     }
 }
 

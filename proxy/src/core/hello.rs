@@ -1,6 +1,8 @@
 //! The first answers to a client: `initialize` of legacy clients, `server/discover` of modern ones.
 
+use crate::context::meta;
 use crate::core::catalogue::Catalogue;
+use crate::core::member::Member;
 use crate::core::tasks;
 use crate::exchange::Era;
 use crate::limits::{INSTRUCTIONS_BYTES_MAX, LIST_TTL_MS};
@@ -8,6 +10,7 @@ use crate::mcp::object::{Keys, Object, cut, quote};
 use crate::mcp::request::{IMPLEMENTATION, SERVER_INFO};
 use crate::mcp::version;
 use crate::servers::era::{Facts, Offers};
+use only1mcp_policy::view::{Expose, ToolView};
 use std::sync::Arc;
 
 /// What a client is told of an endpoint.
@@ -19,9 +22,10 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// Of all servers: the union of what they offer, under our own name.
+    /// Of all servers: the union of what they offer, under our own name. What servers say at length is cut shorter where
+    /// definitions are, too, and left to `list_servers` where tools are searched for.
     #[must_use]
-    pub fn aggregate(catalogue: &Catalogue, client: Era) -> Self {
+    pub fn aggregate(catalogue: &Catalogue, client: Era, view: ToolView) -> Self {
         let facts: Vec<_> =
             catalogue.members.iter().map(|member| (member.name(), member.server.facts())).collect();
         let known: Vec<Arc<Facts>> = facts.iter().filter_map(|(_, facts)| facts.clone()).collect();
@@ -33,12 +37,22 @@ impl Hello {
                 union = union.with(&facts.offers);
             }
         }
+        let bytes_max = match view {
+            ToolView::Compact | ToolView::Brief => INSTRUCTIONS_BYTES_MAX / 4,
+            _ => INSTRUCTIONS_BYTES_MAX,
+        };
         let headed = facts.iter().filter_map(|(name, facts)| {
             let facts = facts.as_ref()?;
-            let text = cut(facts.instructions.as_deref()?, INSTRUCTIONS_BYTES_MAX).trim();
+            let text = cut(facts.instructions.as_deref()?, bytes_max).trim();
             (!text.is_empty()).then(|| format!("# {name}\n\n{text}"))
         });
-        let instructions = headed.collect::<Vec<_>>().join("\n\n");
+        let instructions = if view == ToolView::Search {
+            let can_be_found = |member: &&Arc<Member>| member.server.view().expose != Some(Expose::Hidden);
+            let names = catalogue.members.iter().filter(can_be_found).map(|member| member.name().as_str());
+            meta::instructions(&names.collect::<Vec<_>>())
+        } else {
+            headed.collect::<Vec<_>>().join("\n\n")
+        };
         Self {
             capabilities: capabilities(&union, client, &known),
             info: IMPLEMENTATION.to_owned(),
@@ -54,6 +68,17 @@ impl Hello {
             info: facts.info.clone(),
             instructions: facts.instructions.clone(),
         }
+    }
+
+    /// The same, with a word on how its tools are found if they are not listed.
+    #[must_use]
+    pub fn searching(mut self, member: &Member, view: ToolView) -> Self {
+        if view == ToolView::Search {
+            let first = meta::instructions(&[member.name().as_str()]);
+            let own = self.instructions.take().map(|own| format!("\n\n{own}")).unwrap_or_default();
+            self.instructions = Some(format!("{first}{own}"));
+        }
+        self
     }
 
     /// The result of `initialize`, in the revision negotiated with the client.
@@ -194,7 +219,7 @@ mod tests {
 
     #[test]
     fn with_no_server_nothing_is_offered() {
-        let hello = Hello::aggregate(&Catalogue::default(), Era::Legacy);
+        let hello = Hello::aggregate(&Catalogue::default(), Era::Legacy, ToolView::Full);
         assert_eq!(hello.capabilities, "{}");
         assert!(hello.initialize("2025-11-25").contains("\"only1mcp\""));
     }

@@ -234,7 +234,7 @@ impl Core {
         let members: Result<Vec<_>, _> =
             global.members.iter().map(|member| self.instance_for(caller, member)).collect();
         let characters_max = self.in_force().view.proxy.name_characters_max;
-        let catalogue = Arc::new(Catalogue::new(members?, characters_max));
+        let catalogue = Arc::new(Catalogue::new(members?, characters_max, Some(&global)));
         let mut table = self.instances.lock();
         if table.catalogues.len() >= INSTANCES_MAX {
             table.catalogues.clear();

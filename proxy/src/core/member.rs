@@ -1,9 +1,11 @@
 //! One server as the catalogue knows it: its lists, kept while it is ill, and who watches its resources.
 
+use crate::context::tools::{Entry, Tools};
 use crate::core::Core;
 use crate::core::asked::ToClient;
+use crate::core::catalogue::entry_of;
 use crate::core::instances::Owner;
-use crate::core::listing::{self, Lists, Which};
+use crate::core::listing::{self, Item, Lists, Which};
 use crate::core::rounds;
 use crate::core::watching::Watching;
 use crate::exchange::{Audience, Era, List};
@@ -14,10 +16,10 @@ use crate::servers::server::{Ready, Server, State};
 use crate::servers::server_request::ServerRequest;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use only1mcp_policy::view::ToolRules;
+use only1mcp_policy::view::{ServerView, ToolRules};
 use only1mcp_wire::ServerName;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -32,6 +34,8 @@ pub struct Member {
     pub owner: Option<Owner>,
     bell: Arc<Bell>,
     lists: RwLock<Arc<Lists>>,
+    /// Its tools as its own endpoint shows them, and the lists they were made of.
+    shown: Mutex<Option<(Arc<Lists>, Arc<ServerView>, Arc<Tools>)>>,
     /// Whether its lists were fetched, or it failed, at least once.
     settled: watch::Sender<bool>,
 }
@@ -113,6 +117,7 @@ impl Member {
             owner,
             bell,
             lists: RwLock::new(Arc::new(lists.unwrap_or_default())),
+            shown: Mutex::default(),
             settled: watch::Sender::new(rests),
         })
     }
@@ -127,6 +132,28 @@ impl Member {
     #[must_use]
     pub fn lists(&self) -> Arc<Lists> {
         self.lists.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its tools as its own endpoint shows them: under their own names, and all of them.
+    #[must_use]
+    pub fn shown(&self) -> Arc<Tools> {
+        let (lists, view) = (self.lists(), self.server.view());
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, by, tools)) = &*shown
+            && Arc::ptr_eq(of, &lists)
+            && Arc::ptr_eq(by, &view)
+        {
+            return tools.clone();
+        }
+        let entry = |item: &Item| {
+            let entry = entry_of(&view, 0, &item.key, &item.key, &item.raw);
+            Entry { expose: None, ..entry }
+        };
+        let entries = lists.tools.iter().map(entry).collect();
+        let before = shown.as_ref().map(|(_, _, before)| &**before);
+        let tools = Arc::new(Tools::new(entries, view.results.max_tokens.is_some(), before));
+        *shown = Some((lists, view, tools.clone()));
+        tools
     }
 
     /// Waits until its lists were fetched, or it failed, at least once.

@@ -93,7 +93,8 @@ impl Core {
         let _building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let members = change(&self.catalogue().members);
         let characters_max = self.in_force().view.proxy.name_characters_max;
-        let catalogue = Arc::new(Catalogue::new(members, characters_max));
+        let before = self.catalogue();
+        let catalogue = Arc::new(Catalogue::new(members, characters_max, Some(&before)));
         *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = catalogue;
         self.instances.forget_catalogues();
     }

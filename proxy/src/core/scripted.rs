@@ -407,7 +407,7 @@ impl Bench {
             partitions: Arc::default(),
             in_force: watch::Sender::new(in_force),
         };
-        let core = Core::start(view, 1, launcher.clone());
+        let core = Core::start(view, 1, launcher.clone(), None);
         Self { core, launcher }
     }
 
@@ -423,6 +423,7 @@ impl Bench {
         let capabilities = no_capabilities();
         Caller {
             endpoint,
+            view: None,
             era,
             version,
             principal: Principal::TokenBearer,

@@ -6,17 +6,18 @@ use crate::core::gate;
 use crate::core::hello::Hello;
 use crate::core::listing::{self, items, members_of};
 use crate::core::member::Member;
+use crate::core::search::{self, Check, Place};
 use crate::exchange::{Answer, Caller, Era};
 use crate::limits::{SUBSCRIPTIONS_MAX, WATCHED_URI_BYTES_MAX};
 use crate::mcp::error::RpcError;
 use crate::mcp::level::Level;
 use crate::mcp::method::Method;
 use crate::mcp::object::{Keys, Object, quote};
-use crate::mcp::within::array;
+use crate::mcp::within::{array, in_member};
 use crate::servers::era::Facts;
 use crate::servers::pending::ReplyKind;
 use crate::servers::server::Ready;
-use only1mcp_policy::view::ToolRules;
+use only1mcp_policy::view::{ToolRules, ToolView};
 use only1mcp_wire::ServerName;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -34,9 +35,14 @@ pub async fn answer(core: &Core, asking: &Asking<'_>, member: &Arc<Member>) -> R
     match asking.method {
         Method::Initialize => {
             let hello = Hello::single(&*facts(member).await?, Era::Legacy);
+            let hello = hello.searching(member, search::view(core, asking.caller, &member.shown()));
             Ok(asking.result(&hello.initialize(asking.caller.version)))
         }
-        Method::Discover => Ok(asking.result(&Hello::single(&*facts(member).await?, Era::Modern).discover())),
+        Method::Discover => {
+            let hello = Hello::single(&*facts(member).await?, Era::Modern);
+            let hello = hello.searching(member, search::view(core, asking.caller, &member.shown()));
+            Ok(asking.result(&hello.discover()))
+        }
         Method::Ping => Ok(asking.result("{}")),
         Method::SetLevel => set_level(core, asking, std::slice::from_ref(member)).await,
         Method::Subscribe | Method::Unsubscribe => {
@@ -47,39 +53,77 @@ pub async fn answer(core: &Core, asking: &Asking<'_>, member: &Arc<Member>) -> R
             list(core, asking, member).await
         }
         Method::ToolsCall => {
-            gate::check(&member.server, &asking.text(&asking.object()?, "name")?)?;
-            pass(core, asking, member).await
+            let params = asking.object()?;
+            let name = asking.text(&params, "name")?;
+            search::call(core, asking, &Place::Server(member), &name, &params).await
         }
+        Method::ResourcesRead if let Some(answer) = search::read(core, asking, &asking.object()?) => answer,
         method if method.stays_in_its_era() && facts(member).await?.era != asking.caller.era => {
             Err(asking.not_found())
         }
         Method::Listen => Err(asking.not_found()),
-        _ => pass(core, asking, member).await,
+        _ => pass(core, asking, member, asking.params).await,
     }
 }
 
-async fn pass(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answer, RpcError> {
+/// `tools/call` of a tool, with `params` as the client names it.
+///
+/// # Errors
+/// [`RpcError`] if there is no answer.
+pub async fn call_tool(
+    core: &Core,
+    asking: &Asking<'_>,
+    member: &Arc<Member>,
+    name: &str,
+    params: &Object<'_>,
+    check: Check,
+) -> Result<Answer, RpcError> {
+    gate::check(&member.server, name)?;
+    if let Some(answer) = search::refused(asking, &member.shown(), name, params, check) {
+        return Ok(answer);
+    }
+    pass(core, asking, member, Some(params.text())).await
+}
+
+async fn pass(
+    core: &Core,
+    asking: &Asking<'_>,
+    member: &Member,
+    params: Option<&str>,
+) -> Result<Answer, RpcError> {
     let level = core.sessions.level(asking.caller.session);
-    let heard = asking.ask(core, &member.server, asking.params, level).await?;
+    let heard = asking.ask(core, &member.server, params, level).await?;
     let info = member.server.facts().map_or_else(String::new, |facts| facts.info.clone());
-    asking.pass_on(&member.server, &heard, &info, |result| result.into())
+    asking.pass_on(&member.server, &heard, &info, |result| {
+        search::fitted(core, asking, &member.server, result.into())
+    })
 }
 
 /// A list: asked of the server if it runs, so that its cursors and unknown members pass; else as last seen.
 async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answer, RpcError> {
     let Some((list, key)) = members_of(asking.method) else { return Err(asking.not_found()) };
+    let shown = match asking.method {
+        Method::ToolsList => search::view(core, asking.caller, &member.shown()),
+        _ => ToolView::Full,
+    };
+    if shown == ToolView::Search {
+        let facts = facts(member).await?;
+        let tools = member.shown().list(shown);
+        return Ok(asking.own_result(&format!("{{\"{list}\":{tools}}}"), &facts.info));
+    }
     if let (false, true, Some(facts)) = (member.server.is_ready(), member.is_settled(), member.server.facts())
     {
         let lists = member.lists();
-        let entries = lists.of(asking.method).iter().map(|item| item.raw.as_str());
-        return Ok(asking.own_result(&format!("{{\"{list}\":{}}}", array(entries)), &facts.info));
+        let entries = array(lists.of(asking.method).iter().map(|item| item.raw.as_str()));
+        let entries = if shown == ToolView::Full { entries } else { search::shortened(shown, &entries) };
+        return Ok(asking.own_result(&format!("{{\"{list}\":{entries}}}"), &facts.info));
     }
     let view = member.server.view();
     let level = core.sessions.level(asking.caller.session);
     let answered = asking.ask_plainly(&member.server, asking.params, level).await?;
     asking.pass_on_answer(&member.server, &answered, &answered.facts.info, |result| {
         if asking.method == Method::ToolsList {
-            without_refused(result, list, key, &view.tools)
+            in_view(without_refused(result, list, key, &view.tools), list, shown)
         } else {
             result.into()
         }
@@ -96,6 +140,15 @@ fn without_refused<'a>(result: &'a str, list: &str, key: &str, rules: &ToolRules
     let mut edit = object.edit();
     edit.set(list, array(allowed.iter().map(|item| item.raw.as_str())));
     edit.finish()
+}
+
+/// The result with the tools as a view shows them.
+fn in_view<'a>(result: Cow<'a, str>, list: &str, view: ToolView) -> Cow<'a, str> {
+    if view == ToolView::Full {
+        return result;
+    }
+    let changed = in_member(&result, list, |tools| Some(search::shortened(view, tools)));
+    changed.map_or(result, Cow::Owned)
 }
 
 /// What a server says of itself: of the running process, or of the last one.

@@ -9,4 +9,5 @@ mod misbehaviour;
 mod pool;
 mod scope;
 mod tasks;
+mod views;
 mod watching;

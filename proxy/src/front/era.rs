@@ -2,6 +2,7 @@
 
 use super::error::{Fault, code};
 use crate::exchange::{Era, no_capabilities};
+use only1mcp_policy::view::ToolView;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -59,6 +60,9 @@ pub struct ProtocolMeta<'a> {
     /// What the client can do.
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     pub capabilities: Option<&'a RawValue>,
+    /// How tools shall be shown, where no URL can say it: over the relay.
+    #[serde(borrow, rename = "only1mcp/view")]
+    pub view: Option<&'a RawValue>,
 }
 
 impl<'a> Params<'a> {
@@ -87,6 +91,20 @@ impl Params<'_> {
     pub fn client_capabilities(&self) -> Arc<str> {
         let said = self.protocol.capabilities.or(self.capabilities);
         said.filter(|raw| raw.get().starts_with('{')).map_or_else(no_capabilities, |raw| raw.get().into())
+    }
+}
+
+impl ProtocolMeta<'_> {
+    /// How tools shall be shown, if it says so.
+    ///
+    /// # Errors
+    /// -32602 if it is no view.
+    pub fn view(&self) -> Result<Option<ToolView>, Fault> {
+        let Some(raw) = self.view else { return Ok(None) };
+        let view = string(Some(raw)).and_then(|word| ToolView::of(&word));
+        let known = ToolView::ALL.map(ToolView::word).join(", ");
+        let problem = || format!("_meta[\"only1mcp/view\"]: {raw} is not a view; there are {known}");
+        view.map(Some).ok_or_else(|| Fault::new(code::INVALID_PARAMS, problem()))
     }
 }
 

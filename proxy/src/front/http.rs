@@ -1,4 +1,5 @@
-//! HTTP: one URL for both families of the protocol, `/mcp` for all servers and `/mcp/SERVER` for one.
+//! HTTP: one URL for both families of the protocol, `/mcp` for all servers and `/mcp/SERVER` for one. `/view/VIEW` before
+//! either, or `?view=VIEW` behind it, says how tools are shown.
 
 use super::era::{self, Params};
 use super::error::Fault;
@@ -7,7 +8,7 @@ use super::identity::Peer;
 use super::message::{self, Message};
 use super::porch::Guest;
 use super::{Front, legacy, modern, origin};
-use crate::exchange::{Endpoint, Era, Exchange, Principal};
+use crate::exchange::{Endpoint, Era, Exchange, Who};
 use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, HTTP_BODY_TIME_MAX};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -18,18 +19,24 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Version, header};
 use http_body_util::BodyExt;
+use only1mcp_policy::view::ToolView;
 use only1mcp_wire::ServerName;
+use serde::Deserialize;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Everything that is answered over TCP. Each request must carry its [`Peer`] as an extension.
 pub fn router<E: Exchange>(front: Arc<Front<E>>) -> Router {
     Router::new()
-        .route("/mcp", any(aggregate::<E>))
-        .route("/mcp/{server}", any(one_server::<E>))
+        .route("/mcp", any(endpoint::<E>))
+        .route("/mcp/{server}", any(endpoint::<E>))
+        .route("/view/{view}/mcp", any(endpoint::<E>))
+        .route("/view/{view}/mcp/{server}", any(endpoint::<E>))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready::<E>))
-        .fallback(async || (StatusCode::NOT_FOUND, "the endpoints are /mcp and /mcp/SERVER\n"))
+        .fallback(async || {
+            (StatusCode::NOT_FOUND, "the endpoints are /mcp and /mcp/SERVER, or /view/VIEW before them\n")
+        })
         .with_state(front)
 }
 
@@ -42,21 +49,20 @@ async fn ready<E: Exchange>(State(front): State<Arc<Front<E>>>) -> (StatusCode, 
     }
 }
 
-async fn aggregate<E: Exchange>(
-    State(front): State<Arc<Front<E>>>,
-    Extension(peer): Extension<Peer>,
-    request: Request<Body>,
-) -> Response {
-    answer(&front, &peer, None, request).await.unwrap_or_else(refused)
+/// What the path of a URL names.
+#[derive(Debug, Deserialize)]
+struct Named {
+    view: Option<String>,
+    server: Option<String>,
 }
 
-async fn one_server<E: Exchange>(
+async fn endpoint<E: Exchange>(
     State(front): State<Arc<Front<E>>>,
     Extension(peer): Extension<Peer>,
-    Path(server): Path<String>,
+    Path(named): Path<Named>,
     request: Request<Body>,
 ) -> Response {
-    answer(&front, &peer, Some(server), request).await.unwrap_or_else(refused)
+    answer(&front, &peer, named, request).await.unwrap_or_else(refused)
 }
 
 fn refused(fault: Fault) -> Response {
@@ -68,7 +74,7 @@ fn refused(fault: Fault) -> Response {
 async fn answer<E: Exchange>(
     front: &Arc<Front<E>>,
     peer: &Peer,
-    server: Option<String>,
+    named: Named,
     request: Request<Body>,
 ) -> Result<Response, Fault> {
     let (parts, body) = request.into_parts();
@@ -81,7 +87,9 @@ async fn answer<E: Exchange>(
         Version::HTTP_2 => Some(front.admit_exchange()?),
         _ => None,
     };
-    let response = admitted(front, principal, server, &parts, body).await?;
+    let view = view(named.view, parts.uri.query())?;
+    let who = Who { endpoint: reached(front, named.server)?, view, principal };
+    let response = admitted(front, who, &parts, body).await?;
     Ok(match place {
         Some(place) => response.map(|body| until_sent(body, place)),
         None => response,
@@ -99,12 +107,10 @@ fn until_sent(body: Body, place: OwnedSemaphorePermit) -> Body {
 /// The rest of the story, for one who may come in.
 async fn admitted<E: Exchange>(
     front: &Arc<Front<E>>,
-    principal: Principal,
-    server: Option<String>,
+    who: Who,
     parts: &Parts,
     body: Body,
 ) -> Result<Response, Fault> {
-    let who = (endpoint(front, server)?, principal);
     if parts.method == Method::POST {
         headers::content_type(&parts.headers)?;
         headers::content_coding(&parts.headers)?;
@@ -119,7 +125,16 @@ async fn admitted<E: Exchange>(
     }
 }
 
-fn endpoint<E: Exchange>(front: &Front<E>, server: Option<String>) -> Result<Endpoint, Fault> {
+/// How tools shall be shown: as the path says, else as the query says.
+fn view(named: Option<String>, query: Option<&str>) -> Result<Option<ToolView>, Fault> {
+    let asked = |pair: &str| pair.strip_prefix("view=").map(str::to_owned);
+    let Some(word) = named.or_else(|| query?.split('&').find_map(asked)) else { return Ok(None) };
+    let known = ToolView::ALL.map(ToolView::word).join(", ");
+    let problem = || format!("{word:?} is not a view; there are {known}");
+    ToolView::of(&word).map(Some).ok_or_else(|| Fault::transport(StatusCode::NOT_FOUND, problem()))
+}
+
+fn reached<E: Exchange>(front: &Front<E>, server: Option<String>) -> Result<Endpoint, Fault> {
     let Some(text) = server else { return Ok(Endpoint::Aggregate) };
     match ServerName::new(&text) {
         Ok(name) if front.exchange.has_server(&name) => Ok(Endpoint::Server(name)),
@@ -148,7 +163,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Fault> {
 /// Answers one POST by the family its message belongs to.
 async fn post<E: Exchange>(
     front: &Arc<Front<E>>,
-    who: (Endpoint, Principal),
+    who: Who,
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Response, Fault> {

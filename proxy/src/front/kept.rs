@@ -273,13 +273,13 @@ impl Drop for Open {
 mod tests {
     use super::super::session::legacy_caller;
     use super::*;
-    use crate::exchange::{Endpoint, Principal};
+    use crate::exchange::{Principal, Who};
     use crate::limits::KEPT_STREAM_BYTES_MAX;
     use tokio::sync::broadcast;
     use tokio_util::sync::CancellationToken;
 
     fn session(number: u64) -> Session {
-        let caller = legacy_caller(Endpoint::Aggregate, Principal::TokenBearer, "2025-11-25", number);
+        let caller = legacy_caller(Who::at_all(Principal::TokenBearer), "2025-11-25", number);
         Session::new(caller, broadcast::channel(1).1, CancellationToken::new())
     }
 

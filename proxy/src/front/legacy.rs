@@ -11,15 +11,12 @@ use super::headers::{self, Accepts};
 use super::message::{Message, Request};
 use super::session::{InUse, Session, TooManySessions, legacy_caller};
 use super::subscription;
-use crate::exchange::{Answer, Endpoint, Exchange, Principal, STREAM_MESSAGES_MAX};
+use crate::exchange::{Answer, Exchange, STREAM_MESSAGES_MAX, Who};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// Who asks, and where.
-type Who = (Endpoint, Principal);
 
 /// A legacy answer is 200 whatever it says.
 const ALWAYS_OK: fn(Option<i64>) -> StatusCode = |_| StatusCode::OK;
@@ -123,7 +120,7 @@ impl Watch {
 /// The handshake: a new session, named in the answer's header.
 async fn initialize<E: Exchange>(
     front: &Arc<Front<E>>,
-    (endpoint, principal): Who,
+    who: Who,
     body: Bytes,
     request: &Request<'_>,
     accepts: Accepts,
@@ -132,10 +129,11 @@ async fn initialize<E: Exchange>(
     let place = front.admit_request()?;
     let params = Params::read(request.params)?;
     let version = era::negotiate(era::string(params.version).as_deref());
-    let mut caller = legacy_caller(endpoint, principal, version, front.sessions.next_number());
+    let mut caller = legacy_caller(who, version, front.sessions.next_number());
     caller.capabilities = params.client_capabilities();
     let ended = front.stop.child_token();
-    let session = Session::new(caller.clone(), front.exchange.events(), ended);
+    let mut session = Session::new(caller.clone(), front.exchange.events(), ended);
+    session.shows_changes_of_tools = front.exchange.shows_changes_of_tools(&caller);
     let opening = Opening { front, session: Some(session) };
     let (sender, _) = mpsc::channel(1);
     let answer = Arc::clone(&front.exchange).request(caller, body, sender).await;
@@ -178,16 +176,12 @@ fn too_many(_: TooManySessions) -> Fault {
 }
 
 /// The session that the headers name.
-fn session<E: Exchange>(
-    front: &Front<E>,
-    (endpoint, principal): &Who,
-    headers: &HeaderMap,
-) -> Result<Arc<Session>, Fault> {
+fn session<E: Exchange>(front: &Front<E>, who: &Who, headers: &HeaderMap) -> Result<Arc<Session>, Fault> {
     let id = session_id(headers)?.ok_or_else(|| {
         Fault::transport(StatusCode::BAD_REQUEST, "header Mcp-Session-Id is missing: begin with initialize")
     })?;
     check_version(headers)?;
-    front.sessions.find(id, principal, endpoint).ok_or_else(unknown_session)
+    front.sessions.find(id, who).ok_or_else(unknown_session)
 }
 
 fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
@@ -213,13 +207,9 @@ fn check_version(headers: &HeaderMap) -> Result<(), Fault> {
 ///
 /// # Errors
 /// 405 without a session header, 404 for an unknown session.
-pub fn end<E: Exchange>(
-    front: &Front<E>,
-    (endpoint, principal): &Who,
-    headers: &HeaderMap,
-) -> Result<Response, Fault> {
+pub fn end<E: Exchange>(front: &Front<E>, who: &Who, headers: &HeaderMap) -> Result<Response, Fault> {
     let id = session_id(headers)?.ok_or_else(method_not_allowed)?;
-    let session = front.sessions.close(id, principal, endpoint).ok_or_else(unknown_session)?;
+    let session = front.sessions.close(id, who).ok_or_else(unknown_session)?;
     front.end_session(&session);
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -9,7 +9,7 @@ use super::headers::{self, Accepts};
 use super::message::{Message, Notification, Request};
 use super::parameters;
 use super::subscription::{self, Filter, STREAM_QUEUE};
-use crate::exchange::{Caller, Endpoint, Era, Exchange, Principal, STREAM_MESSAGES_MAX, no_capabilities};
+use crate::exchange::{Caller, Endpoint, Era, Exchange, STREAM_MESSAGES_MAX, Who, no_capabilities};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -27,19 +27,17 @@ const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(10);
 /// A fault that names the request.
 pub async fn post<E: Exchange>(
     front: &Arc<Front<E>>,
-    (endpoint, principal): (Endpoint, Principal),
+    who: Who,
     headers: &HeaderMap,
     body: Bytes,
     message: Message<'_>,
 ) -> Result<Response, Fault> {
     match message {
         Message::Request(request) => {
-            let answered = answer_request(front, endpoint, principal, headers, body, &request).await;
+            let answered = answer_request(front, who, headers, body, &request).await;
             answered.map_err(|fault| fault.about(request.id))
         }
-        Message::Notification(notification) => {
-            notify(front, endpoint, principal, headers, body, &notification).await
-        }
+        Message::Notification(notification) => notify(front, who, headers, body, &notification).await,
         Message::Response => {
             Err(Fault::new(code::INVALID_REQUEST, "clients send no responses in this protocol version"))
         }
@@ -48,14 +46,13 @@ pub async fn post<E: Exchange>(
 
 async fn answer_request<E: Exchange>(
     front: &Arc<Front<E>>,
-    endpoint: Endpoint,
-    principal: Principal,
+    who: Who,
     headers: &HeaderMap,
     body: Bytes,
     request: &Request<'_>,
 ) -> Result<Response, Fault> {
     let accepts = headers::accept(headers)?;
-    let caller = check(front, (endpoint, principal), headers, request)?;
+    let caller = check(front, who, headers, request)?;
     match &*request.method {
         "subscriptions/listen" => listen_stream(front, caller, request).await,
         _ => forward(front, caller, body, accepts).await,
@@ -65,7 +62,7 @@ async fn answer_request<E: Exchange>(
 /// Checks all that a modern request must say of itself, and gives who asks.
 fn check<E: Exchange>(
     front: &Front<E>,
-    (endpoint, principal): (Endpoint, Principal),
+    who: Who,
     headers: &HeaderMap,
     request: &Request<'_>,
 ) -> Result<Caller, Fault> {
@@ -76,8 +73,7 @@ fn check<E: Exchange>(
     headers::repeat_body(headers, &request.method, &params)?;
     era::refuse_removed(&request.method)?;
     let capabilities = params.client_capabilities();
-    let caller =
-        Caller { endpoint, era: Era::Modern, version, principal, session: None, relay: None, capabilities };
+    let caller = caller(who, version, capabilities);
     if request.method == "tools/call"
         && let Some(tool) = era::string(params.name)
         && let Some(schema) = front.exchange.input_schema(&caller, &tool)
@@ -85,6 +81,11 @@ fn check<E: Exchange>(
         parameters::check(headers, &schema, &params)?;
     }
     Ok(caller)
+}
+
+fn caller(who: Who, version: &'static str, capabilities: Arc<str>) -> Caller {
+    let Who { endpoint, view, principal } = who;
+    Caller { endpoint, view, era: Era::Modern, version, principal, session: None, relay: None, capabilities }
 }
 
 async fn forward<E: Exchange>(
@@ -107,8 +108,7 @@ async fn forward<E: Exchange>(
 /// the end of a request's own stream; one by message could end another client's request.
 async fn notify<E: Exchange>(
     front: &Arc<Front<E>>,
-    endpoint: Endpoint,
-    principal: Principal,
+    who: Who,
     headers: &HeaderMap,
     body: Bytes,
     notification: &Notification<'_>,
@@ -118,16 +118,7 @@ async fn notify<E: Exchange>(
     }
     let [version, ..] = era::MODERN_VERSIONS;
     if notification.method != "notifications/cancelled" {
-        let capabilities = no_capabilities();
-        let caller = Caller {
-            endpoint,
-            era: Era::Modern,
-            version,
-            principal,
-            session: None,
-            relay: None,
-            capabilities,
-        };
+        let caller = caller(who, version, no_capabilities());
         Arc::clone(&front.exchange).notification(caller, body).await;
     }
     Ok(StatusCode::ACCEPTED.into_response())
@@ -166,7 +157,10 @@ pub async fn listen<E: Exchange>(
     request: &Request<'_>,
 ) -> Result<Listening<E>, Fault> {
     let params = Params::read(request.params)?;
-    let (filter, uris) = Filter::asked(request.id, params.notifications, &caller)?;
+    let (mut filter, uris) = Filter::asked(request.id, params.notifications, &caller)?;
+    if !front.exchange.shows_changes_of_tools(&caller) {
+        filter = filter.without_tools();
+    }
     let listening = Listening {
         front: Arc::clone(front),
         endpoint: caller.endpoint.clone(),

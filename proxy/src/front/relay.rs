@@ -239,7 +239,10 @@ impl<E: Exchange> Connection<E> {
         let (front, lines) = (Arc::clone(&self.front), self.lines.clone());
         let mut events = front.exchange.events();
         self.listening.spawn(async move {
-            let filter = Filter::legacy(handshake.resources, &handshake.caller);
+            let mut filter = Filter::legacy(handshake.resources, &handshake.caller);
+            if !front.exchange.shows_changes_of_tools(&handshake.caller) {
+                filter = filter.without_tools();
+            }
             subscription::tell(&filter, &Endpoint::Aggregate, &mut events, &lines, &front.stop).await;
         });
     }

@@ -170,6 +170,10 @@ impl Exchange for Scripted {
         (tool == "echo").then(|| Bytes::from(schema))
     }
 
+    fn shows_changes_of_tools(&self, _: &Caller) -> bool {
+        true
+    }
+
     fn has_server(&self, name: &ServerName) -> bool {
         name.as_str() == "a"
     }

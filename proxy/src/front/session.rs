@@ -1,7 +1,7 @@
 //! Legacy sessions: who they belong to, what they negotiated, how many there may be, when they end.
 
 use super::subscription::Resources;
-use crate::exchange::{Caller, Endpoint, Era, Principal, ServerEvent, no_capabilities};
+use crate::exchange::{Caller, Era, ServerEvent, Who, no_capabilities};
 use crate::limits::{SESSION_IDLE_MAX, SESSIONS_MAX};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Session {
     /// As the core knows it.
     pub caller: Caller,
+    /// Whether it is told of changed tools.
+    pub shows_changes_of_tools: bool,
     /// What it is subscribed to.
     pub resources: Resources,
     /// What happened at the servers and was not told yet. The stream that holds it tells it, so that
@@ -34,6 +36,7 @@ impl Session {
     pub fn new(caller: Caller, events: broadcast::Receiver<ServerEvent>, ended: CancellationToken) -> Self {
         Self {
             caller,
+            shows_changes_of_tools: true,
             resources: Resources::default(),
             events: tokio::sync::Mutex::new(events),
             newer_stream: Notify::new(),
@@ -130,17 +133,16 @@ impl Sessions {
     }
 
     /// The session of this id, if it is this principal's and this endpoint's. Another one's does not exist.
-    pub fn find(&self, id: &str, principal: &Principal, endpoint: &Endpoint) -> Option<Arc<Session>> {
-        let session =
-            self.locked().get(id).filter(|session| belongs(session, principal, endpoint)).cloned()?;
+    pub fn find(&self, id: &str, who: &Who) -> Option<Arc<Session>> {
+        let session = self.locked().get(id).filter(|session| belongs(session, who)).cloned()?;
         session.touch();
         Some(session)
     }
 
     /// Ends the session of this id, if it is this principal's and this endpoint's.
-    pub fn close(&self, id: &str, principal: &Principal, endpoint: &Endpoint) -> Option<Arc<Session>> {
+    pub fn close(&self, id: &str, who: &Who) -> Option<Arc<Session>> {
         let mut table = self.locked();
-        table.get(id).filter(|session| belongs(session, principal, endpoint))?;
+        table.get(id).filter(|session| belongs(session, who))?;
         table.remove(id)
     }
 
@@ -167,15 +169,18 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn belongs(session: &Session, principal: &Principal, endpoint: &Endpoint) -> bool {
-    session.caller.principal == *principal && session.caller.endpoint == *endpoint
+/// The view is the one it began with, whatever the URL says now.
+fn belongs(session: &Session, who: &Who) -> bool {
+    session.caller.principal == who.principal && session.caller.endpoint == who.endpoint
 }
 
 /// What the core is told about a legacy client.
-pub fn legacy_caller(endpoint: Endpoint, principal: Principal, version: &'static str, number: u64) -> Caller {
+pub fn legacy_caller(who: Who, version: &'static str, number: u64) -> Caller {
+    let Who { endpoint, view, principal } = who;
     let capabilities = no_capabilities();
     Caller {
         endpoint,
+        view,
         era: Era::Legacy,
         version,
         principal,
@@ -188,9 +193,11 @@ pub fn legacy_caller(endpoint: Endpoint, principal: Principal, version: &'static
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::{Endpoint, Principal};
+    use only1mcp_policy::view::ToolView;
 
     fn open(sessions: &Sessions, principal: Principal) -> Result<String, TooManySessions> {
-        let caller = legacy_caller(Endpoint::Aggregate, principal, "2025-11-25", sessions.next_number());
+        let caller = legacy_caller(Who::at_all(principal), "2025-11-25", sessions.next_number());
         sessions.open(Session::new(caller, broadcast::channel(1).1, CancellationToken::new()))
     }
 
@@ -198,13 +205,16 @@ mod tests {
     fn a_session_exists_only_for_its_principal_and_endpoint() {
         let sessions = Sessions::default();
         let id = open(&sessions, Principal::LocalUser(7)).unwrap();
-        let server = Endpoint::Server(only1mcp_wire::ServerName::new("a").unwrap());
-        assert!(sessions.find(&id, &Principal::LocalUser(7), &Endpoint::Aggregate).is_some());
-        assert!(sessions.find(&id, &Principal::TokenBearer, &Endpoint::Aggregate).is_none());
-        assert!(sessions.find(&id, &Principal::LocalUser(7), &server).is_none());
-        assert!(sessions.close(&id, &Principal::TokenBearer, &Endpoint::Aggregate).is_none());
-        assert!(sessions.close(&id, &Principal::LocalUser(7), &Endpoint::Aggregate).is_some());
-        assert!(sessions.find(&id, &Principal::LocalUser(7), &Endpoint::Aggregate).is_none());
+        let endpoint = Endpoint::Server(only1mcp_wire::ServerName::new("a").unwrap());
+        let server = Who { endpoint, ..Who::at_all(Principal::LocalUser(7)) };
+        let in_another_view = Who { view: Some(ToolView::Search), ..Who::at_all(Principal::LocalUser(7)) };
+        assert!(sessions.find(&id, &in_another_view).is_some_and(|session| session.caller.view.is_none()));
+        assert!(sessions.find(&id, &Who::at_all(Principal::LocalUser(7))).is_some());
+        assert!(sessions.find(&id, &Who::at_all(Principal::TokenBearer)).is_none());
+        assert!(sessions.find(&id, &server).is_none());
+        assert!(sessions.close(&id, &Who::at_all(Principal::TokenBearer)).is_none());
+        assert!(sessions.close(&id, &Who::at_all(Principal::LocalUser(7))).is_some());
+        assert!(sessions.find(&id, &Who::at_all(Principal::LocalUser(7))).is_none());
     }
 
     #[test]
@@ -220,13 +230,13 @@ mod tests {
     fn only_idle_sessions_are_swept() {
         let sessions = Sessions::default();
         let id = open(&sessions, Principal::TokenBearer).unwrap();
-        let session = sessions.find(&id, &Principal::TokenBearer, &Endpoint::Aggregate).unwrap();
+        let session = sessions.find(&id, &Who::at_all(Principal::TokenBearer)).unwrap();
         let guard = session.in_use();
         assert!(sessions.sweep_after(Duration::ZERO).is_empty());
         drop(guard);
         assert!(sessions.sweep_after(Duration::from_secs(60)).is_empty());
         assert_eq!(sessions.sweep_after(Duration::ZERO).len(), 1);
-        assert!(sessions.find(&id, &Principal::TokenBearer, &Endpoint::Aggregate).is_none());
+        assert!(sessions.find(&id, &Who::at_all(Principal::TokenBearer)).is_none());
     }
 
     #[test]

@@ -111,6 +111,13 @@ impl Filter {
         Ok((filter, asked.resource_subscriptions.into_iter().collect()))
     }
 
+    /// The same without changes of tools, which this client does not see.
+    #[must_use]
+    pub fn without_tools(mut self) -> Self {
+        self.lists.retain(|list| *list != List::Tools);
+        self
+    }
+
     /// Adds a resource that a server agreed to watch.
     pub fn honour(&self, uri: String) {
         self.resources.add(uri);
@@ -283,7 +290,7 @@ pub fn subject(params: &era::Params<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Era, ListKind, Principal};
+    use crate::exchange::{Era, ListKind, Principal, Who};
     use crate::front::session::legacy_caller;
     use only1mcp_wire::ServerName;
 
@@ -293,7 +300,7 @@ mod tests {
 
     fn listening(filter: &str) -> Filter {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let legacy = legacy_caller(Endpoint::Aggregate, Principal::TokenBearer, "2026-07-28", 0);
+        let legacy = legacy_caller(Who::at_all(Principal::TokenBearer), "2026-07-28", 0);
         let caller = Caller { era: Era::Modern, session: None, relay: Some(9), ..legacy };
         let (filter, uris) = Filter::asked(&raw("7"), Some(&raw(filter)), &caller).unwrap();
         uris.into_iter().for_each(|uri| filter.honour(uri));

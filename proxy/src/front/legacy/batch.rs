@@ -1,7 +1,8 @@
 //! Arrays of messages, which only revision 2025-03-26 has.
 
 use super::stream::respond;
-use super::{Who, run, session};
+use super::{run, session};
+use crate::exchange::Who;
 use crate::exchange::{Answer, Exchange, STREAM_MESSAGES_MAX};
 use crate::front::answer::{Abandoned, Work};
 use crate::front::error::{Fault, code};

@@ -1,8 +1,8 @@
 //! The streams of a session: one for each request that has more to say than its answer, and the GET stream of what
 //! concerns none of its requests. Since 2025-03-26 a client whose connection broke comes back to either by GET.
 
-use super::{ALWAYS_OK, Who, method_not_allowed, session, session_id};
-use crate::exchange::Exchange;
+use super::{ALWAYS_OK, method_not_allowed, session, session_id};
+use crate::exchange::{Exchange, Who};
 use crate::front::answer::{self, Work};
 use crate::front::error::Fault;
 use crate::front::headers::Accepts;
@@ -188,7 +188,8 @@ fn open_queue(session: &Arc<Session>, place: OwnedSemaphorePermit) -> Response {
 }
 
 fn filter(session: &Session) -> Filter {
-    Filter::legacy(session.resources.clone(), &session.caller)
+    let filter = Filter::legacy(session.resources.clone(), &session.caller);
+    if session.shows_changes_of_tools { filter } else { filter.without_tools() }
 }
 
 /// Holds the session's events until the client goes away, and hands them to a newer stream if one comes.

@@ -1,7 +1,7 @@
 //! The requests of one relay connection: each runs on its own, and answers as soon as it can.
 
 use super::{Connection, Handshake};
-use crate::exchange::{Answer, Caller, Endpoint, Era, Exchange, STREAM_MESSAGES_MAX};
+use crate::exchange::{Answer, Caller, Endpoint, Era, Exchange, STREAM_MESSAGES_MAX, Who};
 use crate::front::era::{self, Params};
 use crate::front::error::{Fault, code};
 use crate::front::legacy::{Watch, batch::array};
@@ -40,6 +40,7 @@ impl<E: Exchange> Connection<E> {
         era::refuse_removed(&request.method)?;
         let caller = Caller {
             endpoint: Endpoint::Aggregate,
+            view: params.protocol.view()?,
             era: Era::Modern,
             version,
             principal: self.principal.clone(),
@@ -75,8 +76,8 @@ impl<E: Exchange> Connection<E> {
             return Err(Fault::new(code::INVALID_REQUEST, "initialize was answered already"));
         }
         let version = era::negotiate(era::string(params.version).as_deref());
-        let principal = self.principal.clone();
-        let mut caller = legacy_caller(Endpoint::Aggregate, principal, version, self.number);
+        let who = Who { view: params.protocol.view()?, ..Who::at_all(self.principal.clone()) };
+        let mut caller = legacy_caller(who, version, self.number);
         caller.capabilities = params.client_capabilities();
         let answer = with_notifications(&self.front, caller.clone(), body, &self.lines).await;
         if answer.error_code.is_none() {

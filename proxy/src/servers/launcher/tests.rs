@@ -13,8 +13,7 @@ use tokio::net::unix::pipe;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 use tokio_seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
 
-const VIEW: &str =
-    r#"{"proxy":{"listen":"127.0.0.1:0","name_characters_max":48,"rate_limit":null},"servers":[]}"#;
+const VIEW: &str = r#"{"proxy":{"listen":"127.0.0.1:0","name_characters_max":48,"rate_limit":null,"view":"full","auto_threshold":10000,"views":[]},"servers":[]}"#;
 
 /// The launcher's end of one connection.
 struct Script {

@@ -1,0 +1,213 @@
+//! Tools that clients see together, on `/mcp` all of them, on `/mcp/SERVER` those of one server: shown by a view,
+//! and found by search. Never changed: a list that changes means another one, made of the same documents.
+
+use crate::context::definition::Definition;
+use crate::context::index::{Document, Found, Index, Weights};
+use crate::context::meta::MetaTool;
+use crate::context::{arguments, compact, signature, tokens};
+use crate::mcp::within::array;
+use jsonschema::Validator;
+use only1mcp_policy::view::{Expose, ToolView};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// One tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What clients call it by.
+    pub name: String,
+    /// Its definition under that name, raw.
+    pub raw: String,
+    /// What its server calls it by.
+    pub own_name: String,
+    /// Whose it is: a number its maker gives.
+    pub server: usize,
+    /// Its server's name.
+    pub server_name: String,
+    /// Where it can be seen; nothing if the view decides.
+    pub expose: Option<Expose>,
+    /// Whether it is held to only read.
+    pub only_reads: bool,
+}
+
+impl Entry {
+    /// Whether search may give it.
+    #[must_use]
+    pub fn can_be_found(&self) -> bool {
+        self.expose != Some(Expose::Hidden)
+    }
+}
+
+/// Tools that clients see together.
+#[derive(Debug, Default)]
+pub struct Tools {
+    entries: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    /// Whether texts of results are cut, and must be read on by a tool.
+    cuts_results: bool,
+    lists: [OnceLock<Vec<String>>; 3],
+    index: OnceLock<Searchable>,
+    /// Of tools of before whose definition may be the same.
+    known: Arc<Known>,
+    validators: Mutex<HashMap<usize, Option<Arc<Validator>>>>,
+}
+
+/// Documents by a hash of what they were made of.
+type Known = HashMap<u64, Arc<Document>>;
+
+#[derive(Debug)]
+struct Searchable {
+    index: Index,
+    documents: Arc<Known>,
+}
+
+impl Tools {
+    /// These tools. What `before` knows of the same definitions is taken over.
+    #[must_use]
+    pub fn new(entries: Vec<Entry>, cuts_results: bool, before: Option<&Self>) -> Self {
+        let known = before.map(|before| match before.index.get() {
+            Some(searchable) => searchable.documents.clone(),
+            None => before.known.clone(),
+        });
+        let by_name =
+            entries.iter().enumerate().rev().map(|(number, entry)| (entry.name.clone(), number)).collect();
+        Self { entries, by_name, cuts_results, known: known.unwrap_or_default(), ..Self::default() }
+    }
+
+    /// All of them, in their order.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The tool of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.number(name).and_then(|number| self.entries.get(number))
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// What [`ToolView::Auto`] stands for: in full while that takes fewer than this many tokens, about.
+    #[must_use]
+    pub fn decide(&self, view: ToolView, threshold: u32) -> ToolView {
+        let is_small = || {
+            let listed = self.entries.iter().filter(|entry| shows(entry, ToolView::Full));
+            listed.map(|entry| tokens::estimate(&entry.raw)).sum::<usize>() < threshold as usize
+        };
+        match view {
+            ToolView::Auto if is_small() => ToolView::Full,
+            ToolView::Auto => ToolView::Search,
+            view => view,
+        }
+    }
+
+    /// Whether one of our own tools is offered beside them.
+    #[must_use]
+    pub fn offers(&self, tool: MetaTool, view: ToolView) -> bool {
+        match tool {
+            MetaTool::ReadResult => self.cuts_results,
+            _ => {
+                view == ToolView::Search
+                    || self.entries.iter().any(|entry| entry.expose == Some(Expose::Found))
+            }
+        }
+    }
+
+    /// What a client of this view is shown, as a raw array.
+    #[must_use]
+    pub fn list(&self, view: ToolView) -> String {
+        let shown = self.entries.iter().enumerate().filter(|(_, entry)| shows(entry, view));
+        let short = self.shortened(view);
+        let entries = shown.map(|(number, entry)| {
+            short.and_then(|short| short.get(number)).map_or(entry.raw.as_str(), String::as_str)
+        });
+        let own = MetaTool::ALL.into_iter().filter(|tool| self.offers(*tool, view));
+        array(entries.chain(own.map(|tool| tool.definition())))
+    }
+
+    /// All definitions as a view shortens them, made when they are first asked for.
+    fn shortened(&self, view: ToolView) -> Option<&Vec<String>> {
+        let list = match view {
+            ToolView::Compact => self.lists.first(),
+            ToolView::Brief => self.lists.get(1),
+            // What is always listed is not to be the most of it.
+            ToolView::Search => self.lists.get(2),
+            ToolView::Full | ToolView::Auto => None,
+        }?;
+        let make = || self.entries.iter().map(|entry| shortened(&entry.raw, view)).collect();
+        Some(list.get_or_init(make))
+    }
+
+    /// The tools that fit a question, but for those that are not to be found; those of one server, if it is named.
+    #[must_use]
+    pub fn find(&self, question: &str, server: Option<&str>, limit: usize) -> Found {
+        let may = |number: usize| {
+            let is_its = |entry: &&Entry| {
+                entry.can_be_found() && server.is_none_or(|server| entry.server_name == server)
+            };
+            self.entries.get(number).as_ref().is_some_and(is_its)
+        };
+        self.searchable().index.find(question, limit, may)
+    }
+
+    fn searchable(&self) -> &Searchable {
+        self.index.get_or_init(|| {
+            let mut documents = Known::with_capacity(self.entries.len());
+            let mut all = Vec::with_capacity(self.entries.len());
+            for entry in &self.entries {
+                let hash = HASHER.hash_one((&entry.server_name, &entry.own_name, &entry.raw));
+                let known = documents.get(&hash).or_else(|| self.known.get(&hash)).cloned();
+                let document = known.unwrap_or_else(|| Arc::new(document(entry)));
+                documents.insert(hash, document.clone());
+                all.push(document);
+            }
+            Searchable { index: Index::new(all, Weights::TUNED), documents: Arc::new(documents) }
+        })
+    }
+
+    /// What checks a tool's arguments; nothing if only its server can.
+    #[must_use]
+    pub fn validator(&self, name: &str) -> Option<Arc<Validator>> {
+        let number = self.number(name)?;
+        let mut validators = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = validators.entry(number).or_insert_with(|| {
+            let definition = Definition::parse(&self.entries.get(number)?.raw)?;
+            arguments::validator(definition.input_schema()?).map(Arc::new)
+        });
+        made.clone()
+    }
+}
+
+/// Whether a view lists a tool.
+fn shows(entry: &Entry, view: ToolView) -> bool {
+    match entry.expose {
+        Some(Expose::Listed) => true,
+        Some(Expose::Found | Expose::Hidden) => false,
+        None => view != ToolView::Search,
+    }
+}
+
+/// A definition as a view shows it; unchanged if it cannot be read.
+#[must_use]
+pub fn shortened(raw: &str, view: ToolView) -> String {
+    let short = match view {
+        ToolView::Compact | ToolView::Search => compact::compact(raw),
+        ToolView::Brief => signature::brief(raw),
+        ToolView::Full | ToolView::Auto => None,
+    };
+    short.unwrap_or_else(|| raw.to_owned())
+}
+
+/// A tool is found by its own name and its server's: the two joined would only be words twice.
+fn document(entry: &Entry) -> Document {
+    match Definition::parse(&entry.raw) {
+        Some(definition) => definition.named(&entry.own_name).document(&entry.server_name),
+        None => Document::new(&Default::default()),
+    }
+}

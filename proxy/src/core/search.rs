@@ -1,0 +1,314 @@
+//! Our own tools at work: what clients find, call by name and read on in, and what the views ask of calls.
+
+use crate::context::definition::Definition;
+use crate::context::meta::{self, FOUND_DEFAULT, FOUND_MAX, MetaTool, Question};
+use crate::context::tools::Tools;
+use crate::context::{arguments, results, sentences};
+use crate::core::asking::Asking;
+use crate::core::catalogue::Catalogue;
+use crate::core::member::Member;
+use crate::core::{Core, aggregate, single};
+use crate::exchange::{Answer, Caller, Era};
+use crate::limits::SERVER_ABOUT_BYTES;
+use crate::mcp::error::{INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, RpcError};
+use crate::mcp::method::Method;
+use crate::mcp::object::{Keys, Object, quote, text_of};
+use crate::mcp::request::IMPLEMENTATION;
+use crate::servers::server::Server;
+use only1mcp_policy::view::{Expose, ToolView};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Where a call was made.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// `/mcp`.
+    Aggregate,
+    /// `/mcp/SERVER`.
+    Server(&'a Arc<Member>),
+}
+
+/// Whether the arguments of a call are held against the tool's schema before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The client knows the schema, and the server judges.
+    No,
+    /// The client has seen a signature only.
+    BySchema,
+}
+
+#[derive(Deserialize)]
+struct Find<'a> {
+    #[serde(borrow)]
+    query: Cow<'a, str>,
+    #[serde(borrow)]
+    server: Option<Cow<'a, str>>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Describe {
+    names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    page: usize,
+}
+
+/// The view a client of these tools is shown, once [`ToolView::Auto`] is decided.
+#[must_use]
+pub fn view(core: &Core, caller: &Caller, tools: &Tools) -> ToolView {
+    tools.decide(core.view_of(caller), core.in_force().view.proxy.auto_threshold)
+}
+
+/// Answers `tools/call`: by one of our own tools if the client is offered it, else by a server's.
+///
+/// # Errors
+/// [`RpcError`] if there is no answer.
+pub async fn call(
+    core: &Core,
+    asking: &Asking<'_>,
+    place: &Place<'_>,
+    name: &str,
+    params: &Object<'_>,
+) -> Result<Answer, RpcError> {
+    if let Some(own) = MetaTool::of(name) {
+        let offered = Offered::to(core, asking, place).await?;
+        if offered.tools.offers(own, view(core, asking.caller, &offered.tools)) {
+            return offered.answer(own, params).await;
+        }
+    }
+    let has_seen = core.view_of(asking.caller) != ToolView::Brief;
+    place.call(core, asking, name, params, if has_seen { Check::No } else { Check::BySchema }).await
+}
+
+impl Place<'_> {
+    async fn call(
+        &self,
+        core: &Core,
+        asking: &Asking<'_>,
+        name: &str,
+        params: &Object<'_>,
+        check: Check,
+    ) -> Result<Answer, RpcError> {
+        match self {
+            Self::Aggregate => aggregate::call_tool(core, asking, name, params, check).await,
+            Self::Server(member) => single::call_tool(core, asking, member, name, params, check).await,
+        }
+    }
+}
+
+/// Our own tools, and what they are about.
+struct Offered<'a> {
+    core: &'a Core,
+    asking: &'a Asking<'a>,
+    place: &'a Place<'a>,
+    tools: Arc<Tools>,
+    /// The servers of [`Place::Aggregate`].
+    catalogue: Option<Arc<Catalogue>>,
+}
+
+impl<'a> Offered<'a> {
+    async fn to(core: &'a Core, asking: &'a Asking<'a>, place: &'a Place<'a>) -> Result<Self, RpcError> {
+        let (tools, catalogue) = match place {
+            Place::Aggregate => {
+                let catalogue = core.listed_for(asking.caller).await?;
+                (catalogue.shown.clone(), Some(catalogue))
+            }
+            Place::Server(member) => (member.shown(), None),
+        };
+        Ok(Self { core, asking, place, tools, catalogue })
+    }
+
+    async fn answer(&self, own: MetaTool, params: &Object<'_>) -> Result<Answer, RpcError> {
+        let arguments = params.get("arguments").unwrap_or("{}");
+        let said = match own {
+            MetaTool::FindTools => read_arguments(arguments).and_then(|find| self.find(&find)),
+            MetaTool::DescribeTools => {
+                read_arguments(arguments).map(|Describe { names }| meta::described(&self.tools, &names))
+            }
+            MetaTool::ListServers => Ok(self.servers()),
+            MetaTool::ReadResult => read_arguments(arguments).and_then(|read| self.read(&read)),
+            MetaTool::CallTool | MetaTool::CallReadTool => match self.inner(own, arguments) {
+                Ok((name, inner)) => {
+                    let mut edit = params.edit();
+                    edit.set("name", quote(&name)).set("arguments", inner);
+                    let inner = edit.finish().into_owned();
+                    let inner = Object::parse(&inner, Keys::Folded)
+                        .map_err(|error| RpcError::invalid_params(format!("params: {error}")))?;
+                    return self.place.call(self.core, self.asking, &name, &inner, Check::BySchema).await;
+                }
+                Err(why) => Err(why),
+            },
+        };
+        Ok(match said {
+            Ok(text) => told(self.asking, &text, false),
+            Err(why) => told(self.asking, &format!("{why}\nThe definition: {}", own.definition()), true),
+        })
+    }
+
+    fn find(&self, find: &Find<'_>) -> Result<String, String> {
+        if let (Some(server), Some(_)) = (&find.server, &self.catalogue)
+            && !self.servers_found().any(|(name, _)| name == server.as_ref())
+        {
+            let known: Vec<&str> = self.servers_found().map(|(name, _)| name).collect();
+            return Err(format!("no server is called \"{server}\"; there are {}", known.join(", ")));
+        }
+        let server = find.server.as_deref().filter(|_| self.catalogue.is_some());
+        let limit = find.limit.unwrap_or(FOUND_DEFAULT).clamp(1, FOUND_MAX);
+        let mut found = meta::found(&self.tools, &Question { query: &find.query, server, limit });
+        let members = self.catalogue.iter().flat_map(|catalogue| &catalogue.members);
+        let starting: Vec<&str> =
+            members.filter(|member| !member.is_settled()).map(|member| member.name().as_str()).collect();
+        if !starting.is_empty() {
+            found.push_str(&format!("\nStill starting, and not searched: {}.", starting.join(", ")));
+        }
+        Ok(found)
+    }
+
+    /// The servers whose tools can be found, and what they are.
+    fn servers_found(&self) -> impl Iterator<Item = (&str, &Arc<Member>)> {
+        let members: &[Arc<Member>] = match (self.place, &self.catalogue) {
+            (Place::Server(member), _) => std::slice::from_ref(member),
+            (Place::Aggregate, Some(catalogue)) => &catalogue.members,
+            (Place::Aggregate, None) => &[],
+        };
+        let can_be_found = |member: &&Arc<Member>| member.server.view().expose != Some(Expose::Hidden);
+        members.iter().filter(can_be_found).map(|member| (member.name().as_str(), member))
+    }
+
+    fn servers(&self) -> String {
+        let line = |(name, member): (&str, &Arc<Member>)| {
+            let facts = member.server.facts();
+            let about = facts.as_ref().and_then(|facts| facts.instructions.as_deref()).unwrap_or_default();
+            let about = sentences::first_sentence(about, SERVER_ABOUT_BYTES);
+            let about = if about.is_empty() { about } else { format!(". {about}") };
+            let state = match member.server.state().word() {
+                "ready" | "idle" => String::new(),
+                word => format!(", {word}"),
+            };
+            format!("{name}: {} tools{state}{about}", member.lists().tools.len())
+        };
+        self.servers_found().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    fn read(&self, read: &Read<'_>) -> Result<String, String> {
+        let page = self.core.results.page(&self.asking.caller.principal, &read.id, read.page)?;
+        if page.number == page.last {
+            return Ok(page.text);
+        }
+        let next = page.number + 1;
+        Ok(format!(
+            "{}\n[page {} of {}; the next: read_result(id: \"{}\", page: {next})]",
+            page.text, page.number, page.last, read.id
+        ))
+    }
+
+    /// The name and the arguments of the call that is meant.
+    fn inner(&self, own: MetaTool, raw: &str) -> Result<(String, String), String> {
+        let object = Object::parse(raw, Keys::Folded).map_err(|error| error.to_string())?;
+        let name = object.get_text("name").ok_or("\"name\" must be the name of a tool")?.into_owned();
+        let inner = object.get("arguments").unwrap_or("{}");
+        // Some models send them as text.
+        let inner = text_of(inner).map_or_else(|| inner.to_owned(), Cow::into_owned);
+        if !inner.trim_start().starts_with('{') {
+            return Err("\"arguments\" must be an object".to_owned());
+        }
+        Object::parse(&inner, Keys::Exact).map_err(|error| format!("\"arguments\": {error}"))?;
+        let reads = || self.tools.get(&name).is_some_and(|entry| entry.only_reads);
+        if own == MetaTool::CallReadTool && !reads() {
+            return Err(format!("{name} is not held to only read; call it with call_tool"));
+        }
+        Ok((name, inner))
+    }
+}
+
+fn read_arguments<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, String> {
+    serde_json::from_str(raw).map_err(|error| format!("the arguments cannot be read: {error}"))
+}
+
+/// An answer in words.
+fn told(asking: &Asking<'_>, text: &str, is_error: bool) -> Answer {
+    let error = if is_error { ",\"isError\":true" } else { "" };
+    asking.own_result(
+        &format!("{{\"content\":[{{\"type\":\"text\",\"text\":{}}}]{error}}}", quote(text)),
+        IMPLEMENTATION,
+    )
+}
+
+/// What a client is told whose arguments do not fit a tool it has seen the signature of only: all that it needs to
+/// call it right. Nothing if they fit, or if only its server can judge.
+#[must_use]
+pub fn refused(
+    asking: &Asking<'_>,
+    tools: &Tools,
+    name: &str,
+    params: &Object<'_>,
+    check: Check,
+) -> Option<Answer> {
+    if check == Check::No {
+        return None;
+    }
+    let (entry, validator) = (tools.get(name)?, tools.validator(name)?);
+    let given = serde_json::from_str(params.get("arguments").unwrap_or("{}")).ok()?;
+    let mistakes = arguments::mistakes(&validator, &given);
+    (!mistakes.is_empty()).then(|| told(asking, &meta::corrected(entry, &mistakes), true))
+}
+
+/// A result as its server's settings want it.
+#[must_use]
+pub fn fitted<'a>(core: &Core, asking: &Asking<'_>, server: &Server, result: Cow<'a, str>) -> Cow<'a, str> {
+    let view = server.view().results;
+    if asking.method != Method::ToolsCall || (view.max_tokens.is_none() && view.tables.is_none()) {
+        return result;
+    }
+    match core.results.fitted(&asking.caller.principal, view, &result) {
+        Cow::Borrowed(_) => result,
+        Cow::Owned(changed) => Cow::Owned(changed),
+    }
+}
+
+/// Answers `resources/read` of what was cut off of a result; nothing if another resource is meant.
+#[must_use]
+pub fn read(core: &Core, asking: &Asking<'_>, params: &Object<'_>) -> Option<Result<Answer, RpcError>> {
+    let uri = params.get_text("uri")?;
+    if !uri.starts_with(results::SCHEME) {
+        return None;
+    }
+    let page = results::named(&uri).ok_or_else(|| "such a URI ends with an id, a / and a page".to_owned());
+    let page = page.and_then(|(id, page)| core.results.page(&asking.caller.principal, id, page));
+    let code = match asking.caller.era {
+        Era::Legacy => LEGACY_RESOURCE_NOT_FOUND,
+        Era::Modern => INVALID_PARAMS,
+    };
+    Some(match page {
+        Ok(page) => {
+            let contents = format!(
+                "{{\"uri\":{},\"mimeType\":\"text/plain\",\"text\":{}}}",
+                quote(&uri),
+                quote(&page.text)
+            );
+            Ok(asking.own_result(&format!("{{\"contents\":[{contents}]}}"), IMPLEMENTATION))
+        }
+        Err(why) => Err(RpcError::new(code, format!("resource not found: {uri}: {why}"))),
+    })
+}
+
+/// The tools of one server's own endpoint that a view shows, in place of `result`.
+#[must_use]
+pub fn shortened(view: ToolView, tools: &str) -> String {
+    let entries = crate::mcp::object::elements(tools).unwrap_or_default();
+    let short: Vec<String> =
+        entries.into_iter().map(|raw| crate::context::tools::shortened(raw, view)).collect();
+    crate::mcp::within::array(short.iter().map(String::as_str))
+}
+
+/// Whether a definition says that its tool only reads.
+#[must_use]
+pub fn says_it_reads(raw: &str) -> bool {
+    Definition::parse(raw).and_then(|tool| tool.hint("readOnlyHint")) == Some(true)
+}

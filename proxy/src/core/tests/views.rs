@@ -1,0 +1,308 @@
+//! The same tools in each view: listed or found, called with the same result.
+
+use crate::core::Core;
+use crate::core::scripted::{Bench, Fixture, server_view, view};
+use crate::exchange::Era::{self, Legacy, Modern};
+use crate::exchange::{Caller, Exchange as _};
+use crate::servers::spawn::InForce;
+use only1mcp_policy::view::{Expose, PrincipalName, PrincipalView, ResultsView, ServerView, ToolView, View};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Asks as a client whose URL names a view.
+async fn ask(
+    bench: &Bench,
+    place: &str,
+    shown: Option<ToolView>,
+    era: Era,
+    method: &str,
+    mut params: Value,
+) -> Value {
+    let caller = Caller { view: shown, ..Bench::caller(place, era, (era == Legacy).then_some(1)) };
+    if era == Modern {
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    }
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    let answer = bench.raw(caller, body, mpsc::channel(64).0).await;
+    serde_json::from_slice(&answer.response).unwrap()
+}
+
+async fn listed(bench: &Bench, place: &str, shown: Option<ToolView>) -> Vec<String> {
+    let list = ask(bench, place, shown, Legacy, "tools/list", json!({})).await;
+    let tools = list["result"]["tools"].as_array().unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn call(bench: &Bench, place: &str, shown: ToolView, name: &str, arguments: Value) -> Value {
+    let params = json!({"name": name, "arguments": arguments});
+    ask(bench, place, Some(shown), Legacy, "tools/call", params).await
+}
+
+fn text(answer: &Value) -> &str {
+    answer["result"]["content"][0]["text"].as_str().unwrap_or_default()
+}
+
+fn fixture(tools: Value) -> Fixture {
+    let fixture = Fixture::new(Legacy);
+    *fixture.tools.lock().unwrap() = tools.as_array().unwrap().clone();
+    fixture
+}
+
+fn calendar() -> Fixture {
+    let schema = json!({"type": "object", "properties": {"title": {"type": "string"}, "day": {"type": "integer"}},
+        "required": ["title"]});
+    fixture(json!([
+        {"name": "echo", "description": "Create a calendar event.", "inputSchema": schema},
+        {"name": "list_events", "description": "What is planned.", "inputSchema": {"type": "object"},
+            "annotations": {"readOnlyHint": true}},
+        {"name": "secret_key", "description": "Create a calendar event in secret."},
+    ]))
+}
+
+fn mail() -> Fixture {
+    fixture(json!([{"name": "echo", "description": "Send a message.", "inputSchema": {"type": "object"}}]))
+}
+
+async fn bench_with(change: impl Fn(&mut View)) -> (Bench, Fixture, Fixture) {
+    let (calendar, mail) = (calendar(), mail());
+    let mut view = view(&["calendar", "mail"]);
+    change(&mut view);
+    let bench = Bench::start_with(&[("calendar", calendar.script()), ("mail", mail.script())], view);
+    bench.core.settled(std::time::Duration::from_secs(60)).await;
+    (bench, calendar, mail)
+}
+
+const OWN: [&str; 5] = ["find_tools", "describe_tools", "call_read_tool", "call_tool", "list_servers"];
+const ALL: [&str; 3] = ["calendar__echo", "calendar__list_events", "mail__echo"];
+
+#[tokio::test(start_paused = true)]
+async fn each_view_lists_what_it_should_and_the_url_decides_before_the_principal_and_all() {
+    let (bench, ..) = bench_with(|_| {}).await;
+    for shown in
+        [None, Some(ToolView::Full), Some(ToolView::Compact), Some(ToolView::Brief), Some(ToolView::Auto)]
+    {
+        assert_eq!(listed(&bench, "", shown).await, ALL, "{shown:?}");
+        assert_eq!(listed(&bench, "calendar", shown).await, ["echo", "list_events"], "{shown:?}");
+    }
+    assert_eq!(listed(&bench, "", Some(ToolView::Search)).await, OWN);
+    assert_eq!(listed(&bench, "calendar", Some(ToolView::Search)).await, OWN);
+    let (bench, ..) = bench_with(|view| view.proxy.view = ToolView::Search).await;
+    assert_eq!(listed(&bench, "", None).await, OWN);
+    assert_eq!(listed(&bench, "", Some(ToolView::Full)).await, ALL);
+    assert_eq!(
+        listed(&bench, "calendar", None).await,
+        ["echo", "list_events"],
+        "one server's is transparent"
+    );
+    let own = PrincipalView { principal: PrincipalName::Token, view: ToolView::Brief };
+    let (bench, ..) = bench_with(|view| {
+        view.proxy.view = ToolView::Search;
+        view.proxy.views = vec![own];
+    })
+    .await;
+    assert_eq!(listed(&bench, "", None).await, ALL);
+    let (bench, ..) =
+        bench_with(|view| (view.proxy.view, view.proxy.auto_threshold) = (ToolView::Auto, 20)).await;
+    assert_eq!(listed(&bench, "", None).await, OWN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_is_found_described_and_called_with_the_same_result_as_by_its_name() {
+    let (bench, calendar, _) = bench_with(|_| {}).await;
+    let found =
+        call(&bench, "", ToolView::Search, "find_tools", json!({"query": "make a calendar event"})).await;
+    assert!(text(&found).contains("\ncalendar__echo"), "{found}");
+    assert!(!text(&found).contains("secret"), "what is refused is not found: {found}");
+    let described = json!({"names": ["calendar__echo", "calendar__ecko", "calendar__secret_key"]});
+    let described = call(&bench, "", ToolView::Search, "describe_tools", described).await;
+    assert!(text(&described).contains("\"required\":[\"title\"]"), "{described}");
+    assert!(
+        text(&described).contains("calendar__ecko: no such tool. Nearest names: calendar__echo"),
+        "{described}"
+    );
+    assert!(text(&described).contains("calendar__secret_key: no such tool"), "{described}");
+    let arguments = json!({"title": "a", "day": 3});
+    let direct = call(&bench, "", ToolView::Full, "calendar__echo", arguments.clone()).await;
+    for arguments in [json!(arguments), json!(arguments.to_string())] {
+        let inner = json!({"name": "calendar__echo", "arguments": arguments});
+        assert_eq!(call(&bench, "", ToolView::Search, "call_tool", inner).await, direct);
+    }
+    assert_eq!(call(&bench, "", ToolView::Brief, "calendar__echo", arguments.clone()).await, direct);
+    let own = json!({"name": "echo", "arguments": arguments});
+    let direct = call(&bench, "calendar", ToolView::Full, "echo", arguments).await;
+    assert_eq!(call(&bench, "calendar", ToolView::Search, "call_tool", own).await, direct);
+    assert!(calendar.heard("tools/call").iter().all(|call| call["params"]["name"] == "echo"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_arguments_are_answered_with_the_definition_where_it_was_not_shown() {
+    let (bench, calendar, _) = bench_with(|_| {}).await;
+    let wrong = json!({"day": "monday"});
+    for shown in [ToolView::Brief, ToolView::Search] {
+        let answer = match shown {
+            ToolView::Search => {
+                let inner = json!({"name": "calendar__echo", "arguments": wrong});
+                call(&bench, "", shown, "call_tool", inner).await
+            }
+            _ => call(&bench, "", shown, "echo", wrong.clone()).await,
+        };
+        if shown == ToolView::Brief {
+            // Two servers have it.
+            assert_eq!(answer["error"]["code"], -32602);
+            continue;
+        }
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+        assert!(
+            text(&answer).contains("\"required\":[\"title\"]") && text(&answer).contains("/day: "),
+            "{answer}"
+        );
+    }
+    let answer = call(&bench, "", ToolView::Brief, "calendar__echo", wrong.clone()).await;
+    assert!(text(&answer).starts_with("The arguments do not fit calendar__echo"), "{answer}");
+    let answer = call(&bench, "calendar", ToolView::Brief, "echo", wrong.clone()).await;
+    assert!(text(&answer).starts_with("The arguments do not fit echo"), "{answer}");
+    assert!(calendar.heard("tools/call").is_empty());
+    // Who has seen the schema is judged by the server.
+    for shown in [ToolView::Full, ToolView::Compact] {
+        assert!(
+            call(&bench, "", shown, "calendar__echo", wrong.clone()).await["result"]["isError"].is_null()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_or_only_read_is_so_by_way_of_our_tools_too() {
+    let inner = |name: &str| json!({"name": name, "arguments": {"title": "x"}});
+    let (bench, calendar, _) = bench_with(|_| {}).await;
+    let refused = call(&bench, "", ToolView::Search, "call_tool", inner("calendar__secret_key")).await;
+    let direct = call(&bench, "", ToolView::Full, "calendar__secret_key", json!({})).await;
+    assert_eq!((&refused["error"], &refused["error"]["code"]), (&direct["error"], &json!(-31004)));
+    let near = call(&bench, "", ToolView::Search, "call_tool", inner("calendar__ecko")).await;
+    assert!(near["error"]["message"].as_str().unwrap().contains("did you mean calendar__echo"), "{near}");
+    let no = call(&bench, "", ToolView::Search, "call_read_tool", inner("calendar__list_events")).await;
+    assert!(text(&no).contains("not held to only read"), "its server's word alone does not count: {no}");
+    assert!(calendar.heard("tools/call").is_empty());
+    for change in [(|server| server.read_only = vec!["list_*".into()]) as fn(&mut ServerView), |server| {
+        server.trust_annotations = true
+    }] {
+        let (bench, ..) = bench_with(|view| change(&mut view.servers[0])).await;
+        let found =
+            call(&bench, "", ToolView::Search, "find_tools", json!({"query": "planned events"})).await;
+        assert!(
+            text(&found).contains("calendar__list_events() [reads]") || text(&found).contains("[reads]"),
+            "{found}"
+        );
+        let read = call(&bench, "", ToolView::Search, "call_read_tool", inner("calendar__list_events")).await;
+        assert!(read["result"]["content"].is_array() && read["result"]["isError"].is_null(), "{read}");
+        let no = call(&bench, "", ToolView::Search, "call_read_tool", inner("calendar__echo")).await;
+        assert_eq!(no["result"]["isError"], true);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_are_listed_found_or_hidden_as_they_are_told_to_be() {
+    let exposed = |expose| move |view: &mut View| view.servers[0].expose = Some(expose);
+    let (bench, ..) = bench_with(exposed(Expose::Listed)).await;
+    let mut always = vec!["calendar__echo", "calendar__list_events"];
+    always.extend(OWN);
+    assert_eq!(listed(&bench, "", Some(ToolView::Search)).await, always);
+    assert_eq!(listed(&bench, "", None).await, ALL);
+    let (bench, ..) = bench_with(exposed(Expose::Found)).await;
+    let mut others = vec!["mail__echo"];
+    others.extend(OWN);
+    for shown in [ToolView::Full, ToolView::Compact, ToolView::Brief] {
+        assert_eq!(listed(&bench, "", Some(shown)).await, others);
+    }
+    let found = call(&bench, "", ToolView::Full, "find_tools", json!({"query": "calendar"})).await;
+    assert!(text(&found).contains("calendar__echo"), "{found}");
+    let (bench, ..) = bench_with(exposed(Expose::Hidden)).await;
+    assert_eq!(listed(&bench, "", None).await, ["mail__echo"]);
+    assert_eq!(listed(&bench, "calendar", None).await, ["echo", "list_events"], "its own endpoint has them");
+    let found = call(&bench, "", ToolView::Search, "find_tools", json!({"query": "calendar event"})).await;
+    assert!(text(&found).starts_with("No tool fits") && !text(&found).contains("calendar__"), "{found}");
+    let servers = call(&bench, "", ToolView::Search, "list_servers", json!({})).await;
+    assert!(text(&servers).contains("mail: 1 tools") && !text(&servers).contains("calendar"), "{servers}");
+    let called = call(&bench, "", ToolView::Full, "calendar__echo", json!({"title": "a"})).await;
+    assert!(called["result"].is_object(), "{called}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_miss_says_what_was_searched_and_wrong_questions_what_is_right() {
+    let (bench, ..) = bench_with(|_| {}).await;
+    let find = |arguments| call(&bench, "", ToolView::Search, "find_tools", arguments);
+    let miss = find(json!({"query": "zzzzzz"})).await;
+    assert!(
+        text(&miss).starts_with("No tool fits: the names, descriptions and parameters of all 3 tools"),
+        "{miss}"
+    );
+    assert_eq!(miss["result"]["isError"], Value::Null);
+    let all = find(json!({"query": "", "server": "calendar", "limit": 1})).await;
+    assert!(text(&all).starts_with("1 of 2 tools. 1 more"), "{all}");
+    let wrong = find(json!({"query": "x", "server": "calender"})).await;
+    assert!(text(&wrong).contains("there are calendar, mail"), "{wrong}");
+    for wrong in [json!({}), json!({"query": 7}), json!({"query": "x", "limit": -1})] {
+        let answer = find(wrong.clone()).await;
+        assert_eq!(answer["result"]["isError"], true, "{wrong}");
+        assert!(text(&answer).contains("\"name\":\"find_tools\""), "{answer}");
+    }
+    // Elsewhere these are names like any other.
+    let unknown = call(&bench, "", ToolView::Full, "find_tools", json!({"query": "x"})).await;
+    assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn modern_clients_get_stamped_answers_and_searching_clients_no_news_of_tools() {
+    let (bench, ..) = bench_with(|_| {}).await;
+    let params = json!({"name": "find_tools", "arguments": {"query": "calendar"}});
+    let found = ask(&bench, "", Some(ToolView::Search), Modern, "tools/call", params).await;
+    assert_eq!(found["result"]["resultType"], "complete", "{found}");
+    let hello = ask(&bench, "", Some(ToolView::Search), Modern, "server/discover", json!({})).await;
+    assert!(hello["result"]["instructions"].as_str().unwrap().contains("calendar, mail"), "{hello}");
+    let hears = |core: &Arc<Core>, view| {
+        core.shows_changes_of_tools(&Caller { view, ..Bench::caller("", Legacy, Some(1)) })
+    };
+    assert!(hears(&bench.core, None) && !hears(&bench.core, Some(ToolView::Search)));
+    let mut listed = view(&["calendar", "mail"]);
+    listed.servers[0].expose = Some(Expose::Listed);
+    bench.launcher.in_force.send_replace(Arc::new(InForce { generation: 2, view: listed }));
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(hears(&bench.core, Some(ToolView::Search)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_result_is_cut_and_read_on_by_tool_and_by_resource() {
+    let (bench, ..) = bench_with(|view| {
+        let results = ResultsView { max_tokens: Some(100), tables: None };
+        view.servers[0] = ServerView { results, ..server_view("calendar") };
+    })
+    .await;
+    assert_eq!(listed(&bench, "", None).await.last().unwrap(), "read_result");
+    let long: String = (0..200).map(|n| format!("line {n}\n")).collect();
+    for (place, name) in [("", "calendar__echo"), ("calendar", "echo")] {
+        let cut = call(&bench, place, ToolView::Full, name, json!({"title": long})).await;
+        let note = cut["result"]["content"][1]["text"].as_str().unwrap();
+        let id = note.split('"').nth(1).unwrap();
+        let page = ask(
+            &bench,
+            "",
+            None,
+            Legacy,
+            "tools/call",
+            json!({"name": "read_result", "arguments": {"id": id, "page": 2}}),
+        );
+        let page = page.await;
+        let uri = format!("only1mcp://result/{id}/2");
+        let read = ask(&bench, place, None, Modern, "resources/read", json!({"uri": uri})).await;
+        let read = read["result"]["contents"][0]["text"].as_str().unwrap();
+        assert!(!read.is_empty() && text(&page).starts_with(read), "{page}");
+        let gone =
+            ask(&bench, place, None, Legacy, "resources/read", json!({"uri": "only1mcp://result/0/2"})).await;
+        assert_eq!(gone["error"]["code"], -32002, "{gone}");
+    }
+    assert_eq!(
+        call(&bench, "", ToolView::Full, "mail__echo", json!({"a": long})).await["result"]["content"][1],
+        Value::Null
+    );
+}
