@@ -15,9 +15,6 @@ import sys
 
 MEASURED = ("live_multiple", "multiple", "live_simple", "simple_python")
 TUNING = ("parallel", "parallel_multiple", "live_parallel", "live_parallel_multiple", "simple_java", "simple_javascript")
-TURNS = "multi_turn_base"
-TURN_TOOLS = ("gorilla_file_system", "math_api", "message_api", "posting_api", "ticket_api", "trading_bot",
-              "travel_booking", "vehicle_control")
 # As the leaderboard names types, and as JSON Schema does.
 TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": None}
 
@@ -64,21 +61,6 @@ def gather(data, categories, tools):
     return questions
 
 
-def gather_turns(data, tools):
-    """The turns of whole conversations, each a question."""
-    for name in TURN_TOOLS:
-        for function in lines(data / f"multi_turn_func_doc/{name}.json"):
-            tools.setdefault(function["name"], tool(function))
-    answers = {entry["id"]: entry["ground_truth"] for entry in lines(data / f"possible_answer/BFCL_v4_{TURNS}.json")}
-    questions = []
-    for entry in lines(data / f"BFCL_v4_{TURNS}.json"):
-        for turn, calls in zip(entry["question"], answers[entry["id"]]):
-            right = sorted({call.split("(")[0].split(".")[-1] for call in calls} & tools.keys())
-            if right and asked([turn]):
-                questions.append({"category": TURNS, "question": asked([turn]), "answers": right})
-    return questions
-
-
 def write(out, name, tools, questions):
     known = [question for question in questions if any(answer in tools for answer in question["answers"])]
     (out / f"{name}.tools.json").write_text(json.dumps({"tools": list(tools.values())}, ensure_ascii=False) + "\n")
@@ -93,7 +75,7 @@ def main():
     measured, tuning = {}, {}
     questions = gather(data, MEASURED, measured)
     write(out, "measured", measured, questions)
-    others = gather(data, TUNING, tuning) + gather_turns(data, tuning)
+    others = gather(data, TUNING, tuning)
     for name, definition in measured.items():
         tuning.setdefault(name, definition)
     write(out, "tuning", tuning, others)

@@ -59,6 +59,8 @@ impl Conversation {
             "protocolVersion": VERSION,
             "capabilities": {},
             "clientInfo": {"name": "only1mcp call", "version": env!("CARGO_PKG_VERSION")},
+            // Whatever other clients are shown, a person may name any tool.
+            "_meta": {"only1mcp/view": "full"},
         });
         match conversation.request("initialize", hello)? {
             Outcome::Result(_) => {}

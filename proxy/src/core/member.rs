@@ -23,6 +23,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+/// Tools as a server's own endpoint shows them, and what they were made of.
+type Shown = (Arc<Lists>, Arc<ServerView>, Arc<Tools>);
+
 /// One server as the catalogue knows it.
 #[derive(Debug)]
 pub struct Member {
@@ -34,8 +37,7 @@ pub struct Member {
     pub owner: Option<Owner>,
     bell: Arc<Bell>,
     lists: RwLock<Arc<Lists>>,
-    /// Its tools as its own endpoint shows them, and the lists they were made of.
-    shown: Mutex<Option<(Arc<Lists>, Arc<ServerView>, Arc<Tools>)>>,
+    shown: Mutex<Option<Shown>>,
     /// Whether its lists were fetched, or it failed, at least once.
     settled: watch::Sender<bool>,
 }
