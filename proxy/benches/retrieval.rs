@@ -62,10 +62,15 @@ impl Ranks {
 }
 
 fn read(folder: &Path, name: &str) -> Set {
-    let text = |file: String| std::fs::read_to_string(folder.join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    let text =
+        |file: String| std::fs::read_to_string(folder.join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
     let tools: Value = serde_json::from_str(&text(format!("{name}.tools.json"))).unwrap();
-    let tools: Vec<Definition> =
-        tools["tools"].as_array().unwrap().iter().filter_map(|tool| Definition::parse(&tool.to_string())).collect();
+    let tools: Vec<Definition> = tools["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|tool| Definition::parse(&tool.to_string()))
+        .collect();
     let names: Vec<&str> = tools.iter().map(Definition::name).collect();
     let question = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -73,7 +78,10 @@ fn read(folder: &Path, name: &str) -> Set {
         Question {
             category: line["category"].as_str().unwrap().to_owned(),
             text: line["question"].as_str().unwrap().to_owned(),
-            answers: answers.iter().filter_map(|answer| names.iter().position(|name| answer == name)).collect(),
+            answers: answers
+                .iter()
+                .filter_map(|answer| names.iter().position(|name| answer == name))
+                .collect(),
         }
     };
     Set {
@@ -148,7 +156,10 @@ fn tune(set: &Set, seed: u64) {
 
 fn table(set: &Set, weights: Weights) {
     let ranks = ranks(set, weights);
-    println!("{:<24} {:>9} {:>9} {:>9} {:>9} {:>9}", "", "questions", "recall@1", "recall@5", "recall@10", "MRR");
+    println!(
+        "{:<24} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "", "questions", "recall@1", "recall@5", "recall@10", "MRR"
+    );
     for (category, ranks) in &ranks {
         println!("{}", ranks.row(category));
     }
@@ -173,7 +184,12 @@ fn time(set: &Set) {
         .collect();
     spent.sort_by(f64::total_cmp);
     let at = |share: f64| spent[((spent.len() - 1) as f64 * share) as usize];
-    println!("a query among 5000 tools: p50 {:.3} ms, p99 {:.3} ms, longest {:.3} ms", at(0.5), at(0.99), at(1.0));
+    println!(
+        "a query among 5000 tools: p50 {:.3} ms, p99 {:.3} ms, longest {:.3} ms",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }
 
 fn main() {
