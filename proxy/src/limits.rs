@@ -159,6 +159,18 @@ pub const SEARCHED_BYTES_MAX: usize = 16 * 1024;
 pub const SEARCH_TERMS_MAX: usize = 256;
 /// Levels of one schema that are looked at.
 pub const SCHEMA_DEPTH_MAX: usize = 32;
+/// Flags of one server that `status` keeps word for word; further ones are counted.
+pub const FLAGS_SHOWN_MAX: usize = 20;
+/// Bytes of one definition above which it is flagged.
+pub const FLAGGED_DEFINITION_BYTES: usize = 16 * 1024;
+/// Bytes of one description above which it is flagged.
+pub const FLAGGED_DESCRIPTION_BYTES: usize = 8 * 1024;
+/// Tools of one server above which it is flagged.
+pub const FLAGGED_TOOLS: usize = 200;
+/// Bytes of one definition that is looked into for flags; a longer one is flagged as that.
+pub const LOOKED_INTO_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of what a flag quotes, and of the name of its tool.
+pub const FLAG_QUOTED_BYTES_MAX: usize = 80;
 
 // The front: what clients may send and hold.
 
