@@ -1,11 +1,13 @@
 //! How much of a model's context the servers take: definitions shown shorter, found by search, and long results cut.
 //!
 //! Reading order: [`tools`] (what clients see together), [`definition`] (one tool), [`words`], [`index`] (which tools a
-//! question means), [`meta`] (our own tools), [`arguments`], [`tokens`], [`results`], [`tables`].
+//! question means), [`meta`] (our own tools), [`arguments`], [`tokens`], [`results`], [`tables`],
+//! [`flags`] (what is odd about a list).
 
 pub mod arguments;
 pub mod compact;
 pub mod definition;
+pub mod flags;
 pub mod index;
 pub mod meta;
 pub mod results;

@@ -171,6 +171,18 @@ pub const RESULTS_KEPT_MAX: usize = 256;
 pub const RESULTS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long the rest of a result is kept.
 pub const RESULT_TIME_MAX: Duration = Duration::from_secs(30 * 60);
+/// Flags of one server that `status` keeps word for word; further ones are counted.
+pub const FLAGS_SHOWN_MAX: usize = 20;
+/// Bytes of one definition above which it is flagged.
+pub const FLAGGED_DEFINITION_BYTES: usize = 16 * 1024;
+/// Bytes of one description above which it is flagged.
+pub const FLAGGED_DESCRIPTION_BYTES: usize = 8 * 1024;
+/// Tools of one server above which it is flagged.
+pub const FLAGGED_TOOLS: usize = 200;
+/// Bytes of one definition that is looked into for flags; a longer one is flagged as that.
+pub const LOOKED_INTO_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of what a flag quotes, and of the name of its tool.
+pub const FLAG_QUOTED_BYTES_MAX: usize = 80;
 
 // The front: what clients may send and hold.
 

@@ -19,7 +19,8 @@ const WORDS: [(&str, &str, &str); 10] = [
 #[test]
 fn no_forbidden_word_stands_in_any_file() {
     let mut found = Vec::new();
-    for source in texts() {
+    // Other authors' words, recorded as they are.
+    for source in texts().into_iter().filter(|source| !source.path.starts_with("tests/context/recorded/")) {
         for (number, line) in source.text.lines().enumerate() {
             for (first, second, reason) in WORDS {
                 if holds(line, &format!("{first}{second}")) {

@@ -46,6 +46,8 @@ pub const RELOAD_ANSWER: Duration = Duration::from_secs(60);
 pub const CALL_ANSWER: Duration = Duration::from_secs(600);
 /// Bytes of an answer of the admin socket.
 pub const STATUS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Flags of one server in the table of `status`.
+pub const STATUS_FLAGS_MAX: usize = 3;
 /// Bytes of one line that `call` reads.
 pub const CALL_LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Pages of `tools/list` that `call` reads.

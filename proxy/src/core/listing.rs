@@ -1,5 +1,6 @@
 //! The lists of one server, fetched page by page and kept as raw entries.
 
+use crate::context::flags::{FlagKind, Flags, flags};
 use crate::core::gate;
 use crate::exchange::{Era, List};
 use crate::limits::{LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX, QUOTED_BYTES_MAX};
@@ -11,6 +12,7 @@ use crate::servers::pending::ReplyKind;
 use crate::servers::server::{Answered, Ready, Server};
 use only1mcp_policy::view::ToolRules;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// All lists of one server, as it wrote them, refused tools left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,10 @@ pub struct Lists {
     pub resources: Vec<Item>,
     /// Its templates of resources.
     pub templates: Vec<Item>,
+    /// What is odd about its tools.
+    pub flags: Arc<Flags>,
+    /// Entries of its list of tools that are not among them, for they cannot be called by a name.
+    pub left_out: usize,
 }
 
 /// One entry of a list.
@@ -110,7 +116,19 @@ impl Lists {
     pub fn allowed(&self, rules: &ToolRules) -> Self {
         let mut lists = self.clone();
         lists.tools.retain(|tool| gate::is_listed(rules, &tool.key));
+        if lists.tools.len() < self.tools.len() {
+            lists.flag();
+        }
         lists
+    }
+
+    /// Looks anew at what is odd.
+    fn flag(&mut self) {
+        let mut flags = flags(&self.tools);
+        if self.left_out > 0 {
+            flags.add("", FlagKind::LeftOut(self.left_out));
+        }
+        self.flags = Arc::new(flags);
     }
 
     /// The tools that say of themselves that they may be called twice.
@@ -156,21 +174,38 @@ pub fn members_of(method: Method) -> Option<(&'static str, &'static str)> {
 /// The entries of a raw array that may be listed. Entries without a key are left out.
 #[must_use]
 pub fn items(array: &str, key: &str, rules: Option<&ToolRules>) -> Vec<Item> {
+    keyed(array, key, rules).0
+}
+
+/// [`items`], and how many entries have no key.
+fn keyed(array: &str, key: &str, rules: Option<&ToolRules>) -> (Vec<Item>, usize) {
     let entries = elements(array).unwrap_or_default();
     let item = |raw: &str| {
         let key = Object::parse(raw, Keys::Folded).ok()?.get_text(key)?.into_owned();
         Some(Item { key, raw: raw.to_owned() })
     };
+    let (all, mut keyed) = (entries.len(), 0);
     let listed = |item: &Item| rules.is_none_or(|rules| gate::is_listed(rules, &item.key));
-    entries.into_iter().filter_map(item).filter(listed).collect()
+    let items = entries.into_iter().filter_map(item).inspect(|_| keyed += 1).filter(listed).collect();
+    (items, all - keyed)
 }
 
-/// Fetches the lists in `which`; the others, and those that fail, stay as they are in `before`.
-/// Returns what could not be fetched.
-pub async fn fetch(server: &Server, ready: &Ready, which: Which, before: &Lists) -> (Lists, Which) {
+/// What a server answered when it was asked for its lists.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The lists; those that were not asked for, and those that failed, as they were before.
+    pub lists: Lists,
+    /// What could not be fetched.
+    pub failed: Which,
+    /// Why not, in words.
+    pub error: Option<String>,
+}
+
+/// Fetches the lists in `which`.
+pub async fn fetch(server: &Server, ready: &Ready, which: Which, before: &Lists) -> Fetched {
     let offers = &ready.facts.offers;
     let mut lists = before.clone();
-    let mut failed = Which::NONE;
+    let (mut failed, mut errors) = (Which::NONE, Vec::new());
     let wanted = [
         (List::Tools, offers.tools, Method::ToolsList, &mut lists.tools),
         (List::Prompts, offers.prompts, Method::PromptsList, &mut lists.prompts),
@@ -181,26 +216,37 @@ pub async fn fetch(server: &Server, ready: &Ready, which: Which, before: &Lists)
         if !which.has(list) {
             continue;
         }
-        match if offered { fetch_one(server, ready, method).await } else { Ok(Vec::new()) } {
-            Ok(items) => *into = items,
+        match if offered { fetch_one(server, ready, method).await } else { Ok((Vec::new(), 0)) } {
+            Ok((items, left_out)) => {
+                *into = items;
+                if method == Method::ToolsList {
+                    lists.left_out = left_out;
+                }
+            }
             Err(reason) => {
                 let reason = cut(&reason, QUOTED_BYTES_MAX);
                 tracing::warn!(server = %server.name, ?method, reason, "a list could not be fetched");
                 failed = failed.and(list.into());
+                let name = method_name(method).unwrap_or_default();
+                errors.push(format!("{name} could not be fetched: {reason}"));
             }
         }
     }
-    (lists, failed)
+    if lists.tools != before.tools || lists.left_out != before.left_out {
+        lists.flag();
+    }
+    Fetched { lists, failed, error: (!errors.is_empty()).then(|| errors.join("; ")) }
 }
 
-async fn fetch_one(server: &Server, ready: &Ready, method: Method) -> Result<Vec<Item>, String> {
+/// The entries of one list, and how many are left out.
+async fn fetch_one(server: &Server, ready: &Ready, method: Method) -> Result<(Vec<Item>, usize), String> {
     let (name, (list, key)) = match (method_name(method), members_of(method)) {
         (Some(name), Some(members)) => (name, members),
-        _ => return Ok(Vec::new()),
+        _ => return Ok((Vec::new(), 0)),
     };
     let view = server.view();
     let rules = (method == Method::ToolsList).then_some(&view.tools);
-    let (mut all, mut bytes, mut cursor) = (Vec::new(), 0, None::<String>);
+    let (mut all, mut left_out, mut bytes, mut cursor) = (Vec::new(), 0, 0, None::<String>);
     for _ in 0..LIST_PAGES_MAX {
         let params = cursor.as_deref().map(|cursor| format!("{{\"cursor\":{cursor}}}"));
         let answered = ask(server, ready, name, params.as_deref()).await?;
@@ -208,24 +254,35 @@ async fn fetch_one(server: &Server, ready: &Ready, method: Method) -> Result<Vec
         if answered.reply.kind() != ReplyKind::Result {
             // What a server does not have it has none of.
             let absent = normalise::code(body) == Some(crate::mcp::error::METHOD_NOT_FOUND);
-            return if absent { Ok(Vec::new()) } else { Err(body.to_owned()) };
+            return if absent { Ok((Vec::new(), 0)) } else { Err(body.to_owned()) };
         }
         let result = Object::parse(body, Keys::Exact).map_err(|error| error.to_string())?;
         bytes += body.len();
-        all.extend(items(result.get(list).unwrap_or("[]"), key, rules));
-        if all.len() > LIST_ITEMS_MAX || bytes > LIST_BYTES_MAX {
-            return Err("it is too long".to_owned());
+        let (listed, without_key) = keyed(result.get(list).unwrap_or("[]"), key, rules);
+        all.extend(listed);
+        left_out += without_key;
+        if let Some(reason) = too_long(all.len(), bytes) {
+            return Err(reason);
         }
         let next = result.get_text("nextCursor").map(|next| quote(&next));
         if next.is_none() {
-            return Ok(all);
+            return Ok((all, left_out));
         }
         if next == cursor {
             return Err("it returns the same cursor again and again".to_owned());
         }
         cursor = next;
     }
-    Err("it has too many pages".to_owned())
+    Err(format!("it has more than {LIST_PAGES_MAX} pages"))
+}
+
+/// Why nothing more of a list is read, if so.
+fn too_long(entries: usize, bytes: usize) -> Option<String> {
+    if entries > LIST_ITEMS_MAX {
+        return Some(format!("it is too long: {entries} entries so far, and {LIST_ITEMS_MAX} are the limit"));
+    }
+    (bytes > LIST_BYTES_MAX)
+        .then(|| format!("it is too long: {bytes} bytes so far, and {LIST_BYTES_MAX} are the limit"))
 }
 
 fn method_name(method: Method) -> Option<&'static str> {
@@ -261,13 +318,14 @@ mod tests {
     fn keeps_entries_as_written_and_leaves_out_what_may_not_be_listed() {
         let rules = ToolRules { allow: vec!["*".into()], deny: vec!["delete_*".into()] };
         let array = r#"[{"name":"read","x":1.0},{"name":"delete_all"},{"title":"nameless"},7]"#;
-        let listed = items(array, "name", Some(&rules));
+        let (listed, left_out) = keyed(array, "name", Some(&rules));
+        assert_eq!(left_out, 2, "the nameless one, and what is no object");
         assert_eq!(listed, [Item { key: "read".into(), raw: r#"{"name":"read","x":1.0}"#.into() }]);
     }
 
     #[test]
     fn a_tool_with_a_name_in_two_spellings_is_not_listed() {
-        assert!(items(r#"[{"name":"a","Name":"b"}]"#, "name", None).is_empty());
+        assert_eq!(keyed(r#"[{"name":"a","Name":"b"}]"#, "name", None), (Vec::new(), 1));
     }
 
     #[test]

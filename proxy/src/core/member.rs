@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::core::asked::ToClient;
 use crate::core::catalogue::entry_of;
 use crate::core::instances::Owner;
-use crate::core::listing::{self, Item, Lists, Which};
+use crate::core::listing::{self, Fetched, Item, Lists, Which};
 use crate::core::rounds;
 use crate::core::watching::Watching;
 use crate::exchange::{Audience, Era, List};
@@ -38,6 +38,8 @@ pub struct Member {
     bell: Arc<Bell>,
     lists: RwLock<Arc<Lists>>,
     shown: Mutex<Option<Shown>>,
+    /// Why lists could not be fetched the last time.
+    list_error: RwLock<Option<String>>,
     /// Whether its lists were fetched, or it failed, at least once.
     settled: watch::Sender<bool>,
 }
@@ -120,6 +122,7 @@ impl Member {
             bell,
             lists: RwLock::new(Arc::new(lists.unwrap_or_default())),
             shown: Mutex::default(),
+            list_error: RwLock::default(),
             settled: watch::Sender::new(rests),
         })
     }
@@ -156,6 +159,12 @@ impl Member {
         let tools = Arc::new(Tools::new(entries, view.results.max_tokens.is_some(), before));
         *shown = Some((lists, view, tools.clone()));
         tools
+    }
+
+    /// Why lists could not be fetched the last time; nothing if they were.
+    #[must_use]
+    pub fn list_error(&self) -> Option<String> {
+        self.list_error.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until its lists were fetched, or it failed, at least once.
@@ -266,21 +275,32 @@ impl Member {
     /// Fetches lists and announces what changed. Returns those that could not be fetched.
     async fn refresh(&self, which: Which, ready: &Ready, core: &Weak<Core>) -> Which {
         let before = self.lists();
-        let (lists, failed) = listing::fetch(&self.server, ready, which, &before).await;
+        let Fetched { lists, failed, error } = listing::fetch(&self.server, ready, which, &before).await;
+        *self.list_error.write().unwrap_or_else(PoisonError::into_inner) = error;
         self.server.set_repeatable(lists.repeatable());
         let lists = Arc::new(lists);
         if let Some(core) = core.upgrade().filter(|_| self.owner.is_some() && failed.is_empty()) {
             core.instances.remember(&self.server, &lists);
         }
-        let changed = before.difference(&lists);
-        if changed.is_empty() {
-            return failed;
+        if lists.flags != before.flags {
+            self.warn_of_flags(&lists);
         }
-        *self.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
-        if let Some(core) = core.upgrade() {
+        let changed = before.difference(&lists);
+        if lists != before {
+            *self.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
+        }
+        if let Some(core) = core.upgrade().filter(|_| !changed.is_empty()) {
             core.lists_changed(self.name(), changed, &self.bell.audience());
         }
         failed
+    }
+
+    /// Says in the log what `status` shows.
+    fn warn_of_flags(&self, lists: &Lists) {
+        let flags = lists.flags.total;
+        if let Some(first) = lists.flags.shown.first() {
+            tracing::warn!(server = %self.name(), flags, %first, "its list of tools is odd; help: `only1mcp status --json` says how");
+        }
     }
 }
 

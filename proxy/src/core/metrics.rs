@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 
 /// All metrics: name, kind, what it tells.
-pub const METRICS: [(&str, &str, &str); 25] = [
+pub const METRICS: [(&str, &str, &str); 26] = [
     ("only1mcp_info", "gauge", "Always 1; version and mode of the proxy."),
     ("process_open_fds", "gauge", "Descriptors the proxy has open."),
     ("only1mcp_tasks", "gauge", "Tasks of the proxy that have not ended."),
@@ -43,6 +43,7 @@ pub const METRICS: [(&str, &str, &str); 25] = [
     ("only1mcp_memory_bytes", "gauge", "Memory a server uses, where it is counted."),
     ("only1mcp_cpu_seconds_total", "counter", "Processor time of a server's process, where it is counted."),
     ("only1mcp_tools", "gauge", "Tools a server offers to clients."),
+    ("only1mcp_tool_flags", "gauge", "What is odd about the tools a server offers."),
 ];
 
 /// The whole text.
@@ -97,6 +98,7 @@ fn samples(name: &str, status: &Status) -> Vec<(String, String)> {
         "only1mcp_walls" => of_each(&|server| Some(count(server.walls.len()))),
         "only1mcp_walls_missing" => of_each(&|server| Some(count(server.walls_missing.len()))),
         "only1mcp_tools" => of_each(&|server| Some(count(server.tools))),
+        "only1mcp_tool_flags" => of_each(&|server| Some(count(server.flags.total))),
         "only1mcp_memory_bytes" => of_each(&|server| server.usage.as_ref().map(|usage| usage.memory_bytes)),
         "only1mcp_cpu_seconds_total" => {
             let sample = |server: &ServerStatus| {

@@ -1,5 +1,6 @@
 //! What `status` shows: the JSON of `GET /status` on the administration socket.
 
+use crate::context::flags::Flags;
 use crate::core::Core;
 use crate::core::member::Member;
 use crate::exchange::Era;
@@ -88,6 +89,10 @@ pub struct ServerStatus {
     pub resources: usize,
     /// Prompts it offers.
     pub prompts: usize,
+    /// What is odd about its tools.
+    pub flags: Flags,
+    /// Why its lists could not be fetched the last time.
+    pub list_error: Option<String>,
     /// Requests of clients it was asked.
     pub calls: u64,
     /// Those of them that failed without an answer of the server.
@@ -272,6 +277,8 @@ fn of_instance(member: &Member) -> ServerStatus {
         tools: lists.tools.len(),
         resources: lists.resources.len(),
         prompts: lists.prompts.len(),
+        flags: Flags::clone(&lists.flags),
+        list_error: member.list_error(),
         calls: server.calls(),
         failures: server.failures(),
         retries: server.retries(),

@@ -5,6 +5,7 @@ mod asking_back;
 mod caching;
 mod cells;
 mod failure;
+mod flags;
 mod misbehaviour;
 mod pool;
 mod scope;

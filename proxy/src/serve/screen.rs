@@ -158,6 +158,8 @@ mod tests {
             tools: 9,
             resources: 0,
             prompts: 1,
+            flags: Default::default(),
+            list_error: None,
             calls: 0,
             failures: 0,
             retries: 0,

@@ -1,6 +1,7 @@
 //! The table of `only1mcp status`. Pure: a report in, text out.
 
-use super::report::{Replica, Report, Server};
+use super::report::{Flags, Replica, Report, Server};
+use crate::command::limits::STATUS_FLAGS_MAX;
 use crate::command::paint::{Paint, Tone};
 use only1mcp_policy::printable::printable;
 
@@ -106,7 +107,7 @@ fn tone(state: &str) -> Tone {
     }
 }
 
-/// What does not fit a column: missing walls, usage and the last error.
+/// What does not fit a column: missing walls, usage, what is odd about its tools, and the last errors.
 fn notes(server: &Server, paint: Paint) -> String {
     let mut text = String::new();
     if let Some(processes) = server.processes {
@@ -124,8 +125,27 @@ fn notes(server: &Server, paint: Paint) -> String {
             text += &format!("  {} {reached}\n", paint.tone(Tone::Doubtful, "limits reached:"));
         }
     }
+    text += &flagged(&server.flags, paint);
+    if let Some(error) = &server.list_error {
+        text += &format!("  {} {}\n", paint.tone(Tone::Bad, "lists:"), printable(error, &[]));
+    }
     if let Some(error) = &server.last_error {
         text += &format!("  {} {}\n", paint.tone(Tone::Bad, "last error:"), printable(error, &[]));
+    }
+    text
+}
+
+fn flagged(flags: &Flags, paint: Paint) -> String {
+    let mut text = String::new();
+    let shown = flags.shown.iter().take(STATUS_FLAGS_MAX);
+    for flag in shown.clone() {
+        let tool = if flag.tool.is_empty() { String::new() } else { format!("tool {}: ", flag.tool) };
+        let mark = paint.tone(Tone::Doubtful, "!");
+        text += &format!("  {mark} {}\n", printable(&format!("{tool}{}", flag.what), &[]));
+    }
+    let more = flags.total.saturating_sub(shown.len());
+    if more > 0 {
+        text += &format!("  and {more} more: only1mcp status --json\n");
     }
     text
 }
@@ -177,6 +197,9 @@ mod tests {
         let mut report = report();
         report.servers[0].last_error = Some("a\x1b[2Jb\nc\u{202e}".into());
         report.servers[0].version = Some("\x1b]0;title\x07".into());
+        report.servers[0].list_error = Some("\x1b[2J".into());
+        report.servers[0].flags.shown[0].tool = "\x1b[2J".into();
+        report.servers[0].flags.shown[0].what = "\n".into();
         let table = table(&report, Paint::Plain);
         assert!(table.contains("a\\u{1b}[2Jb\\u{a}c\\u{202e}\n") && !table.contains('\x1b'), "{table}");
     }

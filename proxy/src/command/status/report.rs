@@ -72,6 +72,24 @@ pub struct Replica {
     pub restarts: u64,
 }
 
+/// What is odd about a server's tools.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Flags {
+    /// How much.
+    pub total: usize,
+    /// The gravest.
+    pub shown: Vec<Flag>,
+}
+
+/// One thing that is odd.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Flag {
+    /// The tool; empty if it is about the whole list.
+    pub tool: String,
+    /// What it is.
+    pub what: String,
+}
+
 /// One server.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Server {
@@ -100,6 +118,12 @@ pub struct Server {
     /// Tools it offers.
     #[serde(default)]
     pub tools: u64,
+    /// What is odd about them.
+    #[serde(default)]
+    pub flags: Flags,
+    /// Why its lists could not be fetched the last time.
+    #[serde(default)]
+    pub list_error: Option<String>,
     /// Calls it answered.
     #[serde(default)]
     pub calls: u64,
