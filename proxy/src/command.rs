@@ -7,6 +7,7 @@ pub mod admin;
 pub mod arguments;
 pub mod call;
 pub mod compile;
+pub mod context;
 pub mod directories;
 pub mod doctor;
 pub mod exit_code;
@@ -62,6 +63,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Policy(arguments) => compile::policy(&arguments.command),
         Command::Config(arguments) => compile::config(&arguments.command),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Context(arguments) => context::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

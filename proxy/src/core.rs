@@ -14,13 +14,14 @@
 //! Reading order: [`asking`] (one request), [`rounds`] and [`parked`] (what servers ask back; [`call`], [`asked`],
 //! [`sealed`]), [`single`] and [`aggregate`] (the two kinds of endpoint),
 //! [`gate`], [`limiter`], [`catalogue`], [`listing`], [`member`], [`resources`], [`template`], [`hello`], [`watching`],
-//! [`search`] (our own tools), [`instances`], [`sessions`], [`reload`], [`status`], [`metrics`].
+//! [`search`] (our own tools), [`instances`], [`sessions`], [`reload`], [`status`], [`definitions`], [`metrics`].
 
 pub mod aggregate;
 pub mod asked;
 pub mod asking;
 pub mod call;
 pub mod catalogue;
+pub mod definitions;
 pub mod gate;
 pub mod hello;
 pub mod instances;
@@ -152,6 +153,11 @@ impl Core {
         let mut status = self.status();
         status::measure(&mut status, self).await;
         status
+    }
+
+    /// What `GET /context` shows, as JSON: all definitions of tools, and who sees which. `listen` is known to the front.
+    pub async fn definitions(&self, listen: &[String]) -> String {
+        definitions::of(self, listen).await
     }
 
     /// Has the configuration read again and waits until it is in force: its generation, and how many errors keep a

@@ -154,6 +154,13 @@ async fn serve(
         }
     };
     let front = Arc::new(Front::new(Arc::clone(&core), identity, stop.clone()));
+    let context = {
+        let (core, listen) = (Arc::clone(&core), doors.sockets.addresses());
+        move || {
+            let (core, listen) = (Arc::clone(&core), listen.clone());
+            async move { core.definitions(&listen).await }
+        }
+    };
     let reload = {
         let core = Arc::clone(&core);
         move || {
@@ -161,7 +168,7 @@ async fn serve(
             async move { core.reload().await }
         }
     };
-    let operators = admin::router(status.clone(), reload);
+    let operators = admin::router(status.clone(), context, reload);
     open(&front, doors, operators, &tasks)?;
     if options.start_screen {
         let core = Arc::clone(&core);

@@ -65,6 +65,22 @@ fn status_shows_each_server_with_its_walls() {
 }
 
 #[test]
+fn context_counts_what_the_daemon_lists_and_says_which_view_fits() {
+    let daemon = Daemon::start(&Configuration::new().fixture("one", ""));
+    let outcome = run::run(&mut daemon.command(&["context"]));
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    for word in ["one ", "(own tools)", "Biggest tools:", "  one__", "Recommendation: Keep `full`: "] {
+        assert!(outcome.stdout.contains(word), "{word} is not in\n{}", outcome.stdout);
+    }
+    let json = run::run(&mut daemon.command(&["context", "--json"]));
+    let report: Value = serde_json::from_str(&json.stdout).unwrap();
+    let one = &report["servers"][0];
+    assert_eq!((&one["id"], one["tools"].as_array().map(Vec::len)), (&"one".into(), Some(15)), "{one:#}");
+    assert!(one["views"]["full"]["o200k"].as_u64() > Some(100), "{one:#}");
+    assert!(report["own"]["search"]["o200k"].as_u64() > Some(100), "{report:#}");
+}
+
+#[test]
 fn call_prints_the_text_of_one_call_and_fails_as_the_tool_fails() {
     let daemon = Daemon::start(&Configuration::new().fixture("one", ""));
     let call = |tool: &str, arguments: &str| run::run(&mut daemon.command(&["call", tool, arguments]));
@@ -84,7 +100,7 @@ fn call_prints_the_text_of_one_call_and_fails_as_the_tool_fails() {
 #[test]
 fn without_a_daemon_status_and_call_say_so_and_what_to_do() {
     let scratch = Scratch::new();
-    for words in [&["status"][..], &["call", "one.echo"]] {
+    for words in [&["status"][..], &["context"], &["call", "one.echo"]] {
         let outcome = run::run(command(&scratch, words).args(places(&scratch)));
         assert_eq!(outcome.code, 69, "{words:?}: {outcome:?}");
         assert!(outcome.stderr.contains("only1mcp start"), "{words:?}: {outcome:?}");

@@ -3,7 +3,7 @@
 use super::directories::Directories;
 use super::exit_code::Exit;
 use super::failure::Failure;
-use super::limits::STATUS_BYTES_MAX;
+use super::limits::{CONTEXT_BYTES_MAX, STATUS_BYTES_MAX};
 use bytes::Bytes;
 use http::Method;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -39,7 +39,15 @@ pub enum AskError {
 /// # Errors
 /// [`AskError`] says why there is no answer.
 pub fn status(socket: &Path, patience: Duration) -> Result<Bytes, AskError> {
-    ask(socket, Method::GET, "/status", patience)
+    ask(socket, Method::GET, "/status", patience, STATUS_BYTES_MAX)
+}
+
+/// `GET /context`, raw.
+///
+/// # Errors
+/// [`AskError`] says why there is no answer.
+pub fn context(socket: &Path, patience: Duration) -> Result<Bytes, AskError> {
+    ask(socket, Method::GET, "/context", patience, CONTEXT_BYTES_MAX)
 }
 
 /// `POST /reload`, raw.
@@ -47,22 +55,28 @@ pub fn status(socket: &Path, patience: Duration) -> Result<Bytes, AskError> {
 /// # Errors
 /// [`AskError`] says why there is no answer.
 pub fn reload(socket: &Path, patience: Duration) -> Result<Bytes, AskError> {
-    ask(socket, Method::POST, "/reload", patience)
+    ask(socket, Method::POST, "/reload", patience, STATUS_BYTES_MAX)
 }
 
-fn ask(socket: &Path, method: Method, path: &str, patience: Duration) -> Result<Bytes, AskError> {
+fn ask(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    patience: Duration,
+    bytes_max: usize,
+) -> Result<Bytes, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|cause| AskError::Broken(cause.to_string()))?;
     runtime.block_on(async {
-        tokio::time::timeout(patience, exchange(socket, method, path))
+        tokio::time::timeout(patience, exchange(socket, method, path, bytes_max))
             .await
             .unwrap_or(Err(AskError::Late(patience)))
     })
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Bytes, AskError> {
+async fn exchange(socket: &Path, method: Method, path: &str, bytes_max: usize) -> Result<Bytes, AskError> {
     let stream = UnixStream::connect(socket).await.map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NoDaemon,
         io::ErrorKind::PermissionDenied => AskError::NotOurs,
@@ -81,7 +95,7 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Bytes, As
     if !response.status().is_success() {
         return Err(AskError::Refused(response.status()));
     }
-    let body = Limited::new(response.into_body(), STATUS_BYTES_MAX).collect().await;
+    let body = Limited::new(response.into_body(), bytes_max).collect().await;
     driver.abort();
     body.map(http_body_util::Collected::to_bytes).map_err(|cause| AskError::Broken(cause.to_string()))
 }

@@ -46,6 +46,12 @@ pub enum Command {
     Config(ConfigArguments),
     /// Show the servers of the running daemon: state, tools, calls and walls
     Status(StatusArguments),
+    /// Count the tokens that the tools take of a model's context, and say which view fits
+    ///
+    /// For each server and view, of the running daemon or of files. Counted, in tokens of o200k_base (the
+    /// totals in cl100k_base, too), is what a host puts before a model: name, description and input schema
+    /// of each tool.
+    Context(ContextArguments),
     /// Have the running daemon read its configuration again, and say whether it is in force
     ///
     /// Changes of the files are noticed anyway; this waits until they are in force, with exit code 65 if
@@ -392,6 +398,22 @@ pub struct ReloadArguments {
 #[derive(Args, Debug)]
 pub struct StatusArguments {
     /// Print the daemon's answer as it is
+    #[arg(long)]
+    pub json: bool,
+    /// Where the instance keeps its files.
+    #[command(flatten)]
+    pub places: Places,
+}
+
+/// Arguments of `context`.
+#[derive(Args, Debug)]
+pub struct ContextArguments {
+    /// Recorded answers to tools/list to count instead, each as a server with the name of its file
+    ///
+    /// The result, {"tools": [...]}, or the whole JSON-RPC response with it.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print all figures as JSON, those of each tool, too
     #[arg(long)]
     pub json: bool,
     /// Where the instance keeps its files.

@@ -1,5 +1,6 @@
 //! Every bound of the command line, with its unit, in one place.
 
+use crate::limits::LIST_BYTES_MAX;
 use std::time::Duration;
 
 /// First wait before a worker that ended is started again.
@@ -40,11 +41,17 @@ pub const TEST_POOL_COUNT: u32 = 1024;
 pub const TEST_POOLS: u32 = 64;
 /// How long `status` waits for an answer.
 pub const STATUS_ANSWER: Duration = Duration::from_secs(5);
+/// How long `context` waits for an answer: a daemon that has just begun waits for its servers first.
+pub const CONTEXT_ANSWER: Duration = Duration::from_secs(30);
+/// Bytes of the definitions of all tools of a daemon.
+pub const CONTEXT_BYTES_MAX: usize = 32 * LIST_BYTES_MAX;
+/// Bytes of one recorded list of tools, and what stands around it.
+pub const CONTEXT_FILE_BYTES_MAX: u64 = 2 * LIST_BYTES_MAX as u64;
 /// How long the daemon may take to read its configuration.
 pub const RELOAD_ANSWER: Duration = Duration::from_secs(60);
 /// How long `call` waits for one message.
 pub const CALL_ANSWER: Duration = Duration::from_secs(600);
-/// Bytes of an answer of the admin socket.
+/// Bytes of an answer of the admin socket, but for `context`.
 pub const STATUS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Flags of one server in the table of `status`.
 pub const STATUS_FLAGS_MAX: usize = 3;

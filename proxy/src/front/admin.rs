@@ -1,5 +1,5 @@
 //! What the operator may ask over the administration socket, by HTTP: how things are, for people and for Prometheus,
-//! and that the configuration be read again.
+//! which tools are defined how, and that the configuration be read again.
 
 use super::accept::{self, LocalDoor};
 use super::connection::{self, Visitor};
@@ -20,14 +20,16 @@ struct Reloaded {
     errors: u32,
 }
 
-/// Answers `GET /status` with what `status` gives, `GET /metrics` with the same as metrics, and `POST /reload` when
-/// `reload` has been done.
-pub fn router<F, R>(
+/// Answers `GET /status` with what `status` gives, `GET /metrics` with the same as metrics, `GET /context` with the JSON
+/// that `context` gives, and `POST /reload` when `reload` has been done.
+pub fn router<F, C, R>(
     status: impl Fn() -> F + Clone + Send + Sync + 'static,
+    context: impl Fn() -> C + Clone + Send + Sync + 'static,
     reload: impl Fn() -> R + Clone + Send + Sync + 'static,
 ) -> Router
 where
     F: Future<Output = Status> + Send,
+    C: Future<Output = String> + Send,
     R: Future<Output = Result<(u64, u32), String>> + Send,
 {
     let reload = async move || match reload().await {
@@ -39,9 +41,12 @@ where
         let text = metrics::render(&counted().await);
         ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
     };
+    let context =
+        async move || ([(header::CONTENT_TYPE, "application/json")], context().await).into_response();
     Router::new()
         .route("/status", get(async move || Json(status().await).into_response()))
         .route("/metrics", get(metrics))
+        .route("/context", get(context))
         .route("/reload", post(reload))
 }
 

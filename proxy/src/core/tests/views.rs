@@ -306,3 +306,26 @@ async fn a_long_result_is_cut_and_read_on_by_tool_and_by_resource() {
         Value::Null
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_context_counts_is_all_that_views_are_made_of() {
+    let (bench, ..) = bench_with(|view| {
+        view.proxy.view = ToolView::Search;
+        view.servers[0].tools.deny = vec!["secret_*".into()];
+        view.servers[1].expose = Some(Expose::Listed);
+    })
+    .await;
+    let told: Value = serde_json::from_str(&bench.core.definitions(&["[::1]:1".into()]).await).unwrap();
+    assert_eq!((&told["view"], &told["listen"][0]), (&json!("search"), &json!("[::1]:1")), "{told:#}");
+    assert_eq!(told["auto_threshold"], 10_000);
+    let names = |list: &Value| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let [calendar, mail] = [&told["servers"][0], &told["servers"][1]];
+    assert_eq!((&calendar["id"], &calendar["expose"]), (&json!("calendar"), &Value::Null));
+    assert_eq!(names(&calendar["tools"]), ALL[..2]);
+    assert_eq!((&mail["expose"], names(&mail["tools"])), (&json!("listed"), vec![ALL[2].to_owned()]));
+    assert_eq!(calendar["tools"][0]["inputSchema"]["required"], json!(["title"]));
+    assert_eq!(names(&told["own"]["search"]), OWN);
+    assert_eq!(told["own"]["listed"], json!([]));
+}

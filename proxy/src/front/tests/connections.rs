@@ -144,11 +144,13 @@ async fn the_order_to_stop_ends_idle_connections_and_refuses_new_ones() {
 async fn the_operator_asks_for_the_status_and_prometheus_for_metrics() {
     for (path, content_type, part) in [
         ("/status", "application/json", "{\"version\":\"x\","),
+        ("/context", "application/json", "{\"servers\":[]}"),
         ("/metrics", "text/plain; version=0.0.4", "\nonly1mcp_info{version=\"x\",mode=\"user\"} 1\n"),
     ] {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
         let status = async || Status { version: "x", mode: "user", ..Status::default() };
-        let router = crate::front::admin::router(status, async || Ok((1, 0)));
+        let context = async || "{\"servers\":[]}".to_owned();
+        let router = crate::front::admin::router(status, context, async || Ok((1, 0)));
         tokio::spawn(connection::serve(
             theirs,
             router,
