@@ -130,9 +130,10 @@ fn changed(weights: Weights, random: &mut Random) -> Weights {
     let mut new = weights;
     for _ in 0..=random.below(2) {
         let (step, field) = (random.step(), random.below(FIELDS as u64 - 1) as usize);
-        match random.below(5) {
+        match random.below(6) {
             0 | 1 => new.fields[field] = (new.fields[field] * (1.0 + step * 0.6)).clamp(0.05, 5.0),
             2 => new.lengths[field] = (new.lengths[field] + step * 0.3).clamp(0.0, 1.0),
+            5 => new.about = (new.about + step * 0.3).clamp(0.0, 3.0),
             3 => new.saturation = (new.saturation * (1.0 + step * 0.6)).clamp(0.4, 4.0),
             _ if step > 0.0 => new.alike = (new.alike + random.step() * 0.1).clamp(0.0, 1.0),
             _ => new.coverage = (new.coverage + random.step() * 0.2).clamp(0.0, 2.0),

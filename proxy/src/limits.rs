@@ -155,6 +155,8 @@ pub const LIST_TTL_MS: u64 = 5000;
 
 /// Bytes of each text of one definition that can be found by search.
 pub const SEARCHED_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one description that say what a tool is about.
+pub const ABOUT_BYTES_MAX: usize = 600;
 /// Words of one question that are looked for.
 pub const SEARCH_TERMS_MAX: usize = 256;
 /// Levels of one schema that are looked at.
@@ -183,6 +185,24 @@ pub const FLAGGED_TOOLS: usize = 200;
 pub const LOOKED_INTO_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of what a flag quotes, and of the name of its tool.
 pub const FLAG_QUOTED_BYTES_MAX: usize = 80;
+/// Bytes of a schema up to which it is shown shorter.
+pub const SHORTENED_SCHEMA_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a tool's description when it is shown shorter.
+pub const TOOL_DESCRIPTION_BYTES: usize = 260;
+/// Bytes of the first sentence of a tool's description: it stays whole up to here.
+pub const TOOL_SENTENCE_BYTES_MAX: usize = 500;
+/// Bytes of a parameter's description when it is shown shorter.
+pub const PARAMETER_DESCRIPTION_BYTES: usize = 80;
+/// Bytes of the first sentence of a parameter's description.
+pub const PARAMETER_SENTENCE_BYTES_MAX: usize = 120;
+/// Bytes that saying a repeated subschema once must save.
+pub const REPEATED_BYTES_MIN: usize = 40;
+/// Bytes of the line that shows how a tool is called.
+pub const SIGNATURE_BYTES_MAX: usize = 400;
+/// Bytes of an enumeration in such a line; a longer one is shown by its type.
+pub const SIGNATURE_ENUM_BYTES_MAX: usize = 80;
+/// Bytes of the sentence that says what such a tool does.
+pub const BRIEF_SENTENCE_BYTES_MAX: usize = 100;
 
 // The front: what clients may send and hold.
 

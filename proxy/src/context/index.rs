@@ -1,10 +1,12 @@
 //! Which tools a question in plain words means: BM25 over the fields of a definition, each with a weight of its own
-//! (BM25F), and a look for misspelt words where nothing else is found.
+//! (BM25F), what question and tool are about ([`Vector`]), and a look for misspelt words where no word is known.
 //!
 //! Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, section 3.6.
 
-use crate::context::words::{alike, terms};
-use crate::limits::{SEARCH_TERMS_MAX, SEARCHED_BYTES_MAX};
+use crate::context::vectors::Vector;
+use crate::context::words::{alike, each_word, terms};
+use crate::limits::{ABOUT_BYTES_MAX, SEARCH_TERMS_MAX, SEARCHED_BYTES_MAX};
+use crate::mcp::object::cut;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -24,6 +26,10 @@ pub struct Weights {
     pub alike: f32,
     /// How much it counts that the words of its name were asked for, all of them.
     pub coverage: f32,
+    /// How much it counts that both are about the same, beside the best of all scores of words.
+    pub about: f32,
+    /// How much they must be for a tool to be found of which no word was asked for.
+    pub about_min: f32,
 }
 
 impl Weights {
@@ -34,6 +40,8 @@ impl Weights {
         saturation: 1.2,
         alike: 0.1,
         coverage: 0.0,
+        about: 0.8,
+        about_min: 0.35,
     };
 }
 
@@ -62,6 +70,8 @@ pub struct Document {
     lengths: [u32; FIELDS],
     /// The terms of its name.
     name: Vec<String>,
+    /// What it is about.
+    about: Option<Vector>,
 }
 
 impl Document {
@@ -80,7 +90,7 @@ impl Document {
         let mut lengths = [0_u32; FIELDS];
         let mut name = Vec::new();
         for (field, text) in all.into_iter().enumerate() {
-            let terms = terms(crate::mcp::object::cut(text, SEARCHED_BYTES_MAX));
+            let terms = terms(cut(text, SEARCHED_BYTES_MAX));
             for term in &terms {
                 if let Some(count) = counts.entry(term.clone()).or_default().get_mut(field) {
                     *count = count.saturating_add(1);
@@ -95,8 +105,19 @@ impl Document {
                 name.dedup();
             }
         }
-        Self { counts: counts.into_iter().collect(), lengths, name }
+        Self { counts: counts.into_iter().collect(), lengths, name, about: about(texts) }
     }
+}
+
+/// What a tool is about: its name in words, and the beginning of its description.
+fn about(texts: &Texts<'_>) -> Option<Vector> {
+    let mut text = String::new();
+    each_word(texts.name, |word| {
+        text.push_str(word);
+        text.push(' ');
+    });
+    text.push_str(cut(texts.description.trim(), ABOUT_BYTES_MAX));
+    Vector::of(&text)
 }
 
 /// A tool that was found.
@@ -189,6 +210,7 @@ impl Index {
             }
             scores = self.scores(&instead, weights);
         }
+        self.add_what_it_is_about(question, &mut scores, weights);
         let mut hits: Vec<Hit> = scores
             .into_iter()
             .enumerate()
@@ -206,6 +228,19 @@ impl Index {
         hits.truncate(limit);
         found.hits = hits;
         found
+    }
+
+    /// Brings scores to 1 at most, and adds how much question and tool are about the same.
+    fn add_what_it_is_about(&self, question: &str, scores: &mut [f32], weights: &Weights) {
+        let best = scores.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        let asked = Vector::of(cut(question, SEARCHED_BYTES_MAX));
+        for (score, document) in scores.iter_mut().zip(&self.documents) {
+            let likeness =
+                asked.as_ref().zip(document.about.as_ref()).map_or(0.0, |(one, other)| one.likeness(other));
+            let counts = *score > 0.0 || likeness >= weights.about_min;
+            *score =
+                if counts { (*score / best + weights.about * likeness).max(f32::MIN_POSITIVE) } else { 0.0 };
+        }
     }
 
     fn scores(&self, asked: &HashMap<String, f32>, weights: &Weights) -> Vec<f32> {

@@ -175,7 +175,7 @@ pub fn described(tools: &Tools, names: &[String]) -> String {
     for name in names.iter().take(DESCRIBED_MAX) {
         let entry = tools.get(name).filter(|entry| entry.can_be_found());
         let text = match entry {
-            Some(entry) => compact::compact(&entry.raw).unwrap_or_else(|| entry.raw.clone()),
+            Some(entry) => whole(entry),
             None => unknown(tools, name),
         };
         if told.len() + text.len() > DESCRIBED_BYTES_MAX && !told.is_empty() {
@@ -197,10 +197,24 @@ fn unknown(tools: &Tools, name: &str) -> String {
     format!("{name}: no such tool.{near}")
 }
 
+/// All that a model must know to call a tool, as its server says it; shortened only if it says too much.
+fn whole(entry: &Entry) -> String {
+    let parts = Definition::parse(&entry.raw).map(|definition| {
+        let part = |key: &str| definition.members().get(key).map(|value| (key.to_owned(), value.clone()));
+        let parts: serde_json::Map<_, _> =
+            ["name", "description", "inputSchema"].into_iter().filter_map(part).collect();
+        serde_json::Value::Object(parts).to_string()
+    });
+    match parts {
+        Some(parts) if parts.len() <= DESCRIBED_BYTES_MAX => parts,
+        _ => compact::compact(&entry.raw).unwrap_or_else(|| entry.raw.clone()),
+    }
+}
+
 /// What is wrong with the arguments of a call, and what would be right.
 #[must_use]
 pub fn corrected(entry: &Entry, mistakes: &[String]) -> String {
-    let definition = compact::compact(&entry.raw).unwrap_or_else(|| entry.raw.clone());
+    let definition = whole(entry);
     format!(
         "The arguments do not fit {}, which was not called:\n{}\nIts definition:\n{definition}",
         entry.name,

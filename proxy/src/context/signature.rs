@@ -1,12 +1,251 @@
-//! stub
+//! A tool in one line: how it is called, and in one sentence what it does.
+
+use crate::context::compact::{annotations, member};
 use crate::context::definition::Definition;
-/// stub
-#[must_use]
-pub fn signature(_d: &Definition, name: &str) -> String {
-    format!("{name}()")
-}
-/// stub
+use crate::context::sentences::{first_sentence, start, visible};
+use crate::limits::{BRIEF_SENTENCE_BYTES_MAX, SIGNATURE_BYTES_MAX, SIGNATURE_ENUM_BYTES_MAX};
+use serde_json::{Map, Value};
+
+/// Levels of objects whose properties are shown.
+const OBJECTS_MAX: usize = 2;
+/// Levels of any kind: arrays of arrays, alternatives of alternatives, references.
+const LEVELS_MAX: usize = 12;
+/// Alternatives that are shown.
+const ALTERNATIVES_MAX: usize = 5;
+
+/// The definition `raw` as one that says in its description how it is called; nothing if it is no object.
 #[must_use]
 pub fn brief(raw: &str) -> Option<String> {
-    Some(raw.to_owned())
+    let definition = Definition::parse(raw)?;
+    let sentence = first_sentence(definition.description(), BRIEF_SENTENCE_BYTES_MAX);
+    let description = format!("{} {sentence}", signature(&definition, ""));
+    let mut written = String::new();
+    member(&mut written, "name", &Value::from(definition.name()).to_string());
+    member(&mut written, "description", &Value::from(description.trim_end()).to_string());
+    member(&mut written, "inputSchema", r#"{"type":"object"}"#);
+    let kept = definition.members().get("annotations").and_then(|value| annotations(&value.to_string()));
+    if let Some(text) = kept.filter(|text| !text.is_empty()) {
+        member(&mut written, "annotations", &text);
+    }
+    written.push('}');
+    Some(written)
+}
+
+/// How a tool is called, under this name: `name(owner: string, labels?: string[], page?: integer = 1)`.
+#[must_use]
+pub fn signature(definition: &Definition, name: &str) -> String {
+    let empty = Value::Bool(true);
+    let root = definition.input_schema().unwrap_or(&empty);
+    let mut line = Line { text: String::from(name), root, references: 0 };
+    line.text.push('(');
+    let (schema, _) = line.resolve(root);
+    if let Some(schema) = schema.as_object() {
+        line.parameters(schema, 0, 0);
+    }
+    if line.full() {
+        line.cut();
+    }
+    line.text.push(')');
+    line.text
+}
+
+/// The line while it is written.
+struct Line<'a> {
+    text: String,
+    root: &'a Value,
+    /// References that were followed: some schemas refer to one another in many ways.
+    references: usize,
+}
+
+impl<'a> Line<'a> {
+    fn full(&self) -> bool {
+        self.text.len() > SIGNATURE_BYTES_MAX
+    }
+
+    /// Ends a line that has become too long after a whole parameter.
+    fn cut(&mut self) {
+        let start = start(&self.text, SIGNATURE_BYTES_MAX.saturating_sub(", …)".len()));
+        let end = start.rfind(", ").or_else(|| start.rfind('(').map(|at| at + 1)).unwrap_or(start.len());
+        self.text.truncate(end);
+        let (mut braces, mut quoted) = (0_usize, false);
+        for c in self.text.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                '{' if !quoted => braces += 1,
+                '}' if !quoted => braces = braces.saturating_sub(1),
+                _ => {}
+            }
+        }
+        self.text.push_str(if self.text.ends_with('(') { "…" } else { ", …" });
+        self.text.extend(std::iter::repeat_n('}', braces));
+    }
+
+    /// The schema that a reference means, and whether it was one.
+    fn resolve(&mut self, schema: &'a Value) -> (&'a Value, bool) {
+        let mut schema = schema;
+        let mut referred = false;
+        while let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            self.references += 1;
+            let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+            match target.filter(|_| self.references < 256) {
+                Some(target) => schema = target,
+                None => break,
+            }
+            referred = true;
+        }
+        (schema, referred)
+    }
+
+    /// The properties of an object: those that are required first.
+    fn parameters(&mut self, schema: &'a Map<String, Value>, objects: usize, level: usize) {
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+        let required =
+            schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let is_required = |name: &str| required.iter().any(|known| known == name);
+        let mut first = true;
+        for wanted in [true, false] {
+            for (name, property) in properties.iter().filter(|(name, _)| is_required(name) == wanted) {
+                if self.full() {
+                    return;
+                }
+                self.text.push_str(if first { "" } else { ", " });
+                first = false;
+                self.name(name);
+                self.text.push_str(if wanted { ": " } else { "?: " });
+                self.of_type(property, objects, level);
+                self.default(property);
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        let plain = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '.'));
+        if plain && !name.is_empty() {
+            self.text.push_str(name);
+        } else {
+            self.value(&Value::from(name));
+        }
+    }
+
+    fn default(&mut self, property: &Value) {
+        match property.get("default") {
+            Some(value @ (Value::Bool(_) | Value::Number(_))) => {
+                self.text.push_str(" = ");
+                self.value(value);
+            }
+            Some(Value::String(text)) if (1..=20).contains(&text.len()) => {
+                self.text.push_str(" = ");
+                self.value(&Value::from(text.as_str()));
+            }
+            _ => {}
+        }
+    }
+
+    /// A value as JSON, in one line whatever it is.
+    fn value(&mut self, value: &Value) {
+        let text = value.to_string();
+        self.text.push_str(&visible(&text).replace('\n', " "));
+    }
+
+    fn of_type(&mut self, schema: &'a Value, objects: usize, level: usize) {
+        let (schema, _) = self.resolve(schema);
+        let Some(members) = schema.as_object().filter(|_| level < LEVELS_MAX && !self.full()) else {
+            self.text.push_str("any");
+            return;
+        };
+        if let Some(value) = members.get("const") {
+            return self.value(value);
+        }
+        if let Some(Value::Array(values)) = members.get("enum") {
+            return self.values(values, members);
+        }
+        for key in ["anyOf", "oneOf"] {
+            if let Some(Value::Array(branches)) = members.get(key)
+                && !members.contains_key("properties")
+            {
+                return self.alternatives(branches, objects, level);
+            }
+        }
+        match members.get("type") {
+            Some(Value::Array(names)) => {
+                for (at, name) in names.iter().filter_map(Value::as_str).enumerate() {
+                    self.text.push_str(if at > 0 { "|" } else { "" });
+                    self.named(name, members, objects, level);
+                }
+            }
+            Some(Value::String(name)) => self.named(name, members, objects, level),
+            _ if members.contains_key("properties") => self.named("object", members, objects, level),
+            _ if members.contains_key("items") => self.named("array", members, objects, level),
+            _ => match members.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+                Some([only]) => self.of_type(only, objects, level + 1),
+                _ => self.text.push_str("any"),
+            },
+        }
+    }
+
+    fn named(&mut self, name: &str, schema: &'a Map<String, Value>, objects: usize, level: usize) {
+        match name {
+            "array" => {
+                let before = self.text.len();
+                match schema.get("items") {
+                    Some(items) => self.of_type(items, objects, level + 1),
+                    None => self.text.push_str("any"),
+                }
+                let items = self.text.get(before..).unwrap_or_default();
+                if items.contains('|') && !items.starts_with('{') {
+                    self.text.insert(before, '(');
+                    self.text.push(')');
+                }
+                self.text.push_str("[]");
+            }
+            "object" if objects < OBJECTS_MAX && schema.get("properties").is_some_and(has_members) => {
+                self.text.push('{');
+                self.parameters(schema, objects + 1, level + 1);
+                self.text.push('}');
+            }
+            _ => self.text.push_str(name),
+        }
+    }
+
+    /// The values that are allowed, or their type if there are too many.
+    fn values(&mut self, values: &[Value], schema: &Map<String, Value>) {
+        let before = self.text.len();
+        for (at, value) in values.iter().enumerate() {
+            let separator = if at > 0 { "|" } else { "" };
+            let text = value.to_string();
+            if self.text.len() - before + text.len() > SIGNATURE_ENUM_BYTES_MAX {
+                self.text.push_str(separator);
+                self.text.push('…');
+                return;
+            }
+            self.text.push_str(separator);
+            self.value(value);
+        }
+        if values.is_empty() {
+            self.text.push_str(schema.get("type").and_then(Value::as_str).unwrap_or("any"));
+        }
+    }
+
+    /// Alternatives, each once. That a parameter may be null, as well as absent, is not worth its place.
+    fn alternatives(&mut self, branches: &'a [Value], objects: usize, level: usize) {
+        let mut shown = Vec::new();
+        for branch in branches {
+            let start = self.text.len();
+            self.of_type(branch, objects, level + 1);
+            let text = self.text.split_off(start);
+            if !shown.contains(&text) && (text != "null" || branches.len() == 1) {
+                shown.push(text);
+            }
+            if shown.len() > ALTERNATIVES_MAX {
+                shown.pop();
+                shown.push("…".to_owned());
+                break;
+            }
+        }
+        self.text.push_str(&shown.join("|"));
+    }
+}
+
+fn has_members(value: &Value) -> bool {
+    value.as_object().is_some_and(|members| !members.is_empty())
 }
