@@ -105,6 +105,7 @@ fn text(schema: &Value) -> String {
             _ => "text",
         },
     };
-    let length = schema["minLength"].as_u64().unwrap_or_default() as usize;
-    format!("{made}{}", "x".repeat(length.saturating_sub(made.len())))
+    let length = |key: &str| schema[key].as_u64().and_then(|length| usize::try_from(length).ok());
+    let made = made.get(..length("maxLength").unwrap_or(made.len()).min(made.len())).unwrap_or(made);
+    format!("{made}{}", "x".repeat(length("minLength").unwrap_or_default().saturating_sub(made.len())))
 }

@@ -90,7 +90,12 @@ const TASKS: [Task; 5] = [
         steps: &[
             step("open a web page", "playwright", "browser_navigate", r#"{"url":"https://example.com/"}"#),
             step("click an element of the page", "playwright", "browser_click", r#"{"target":"e12"}"#),
-            step("take a screenshot of the page", "playwright", "browser_take_screenshot", "{}"),
+            step(
+                "take a screenshot of the page",
+                "playwright",
+                "browser_take_screenshot",
+                r#"{"type":"png","scale":"css"}"#,
+            ),
         ],
     },
 ];

