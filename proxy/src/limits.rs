@@ -188,13 +188,13 @@ pub const FLAG_QUOTED_BYTES_MAX: usize = 80;
 /// Bytes of a schema up to which it is shown shorter.
 pub const SHORTENED_SCHEMA_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a tool's description when it is shown shorter.
-pub const TOOL_DESCRIPTION_BYTES: usize = 260;
+pub const TOOL_DESCRIPTION_BYTES: usize = 230;
 /// Bytes of the first sentence of a tool's description: it stays whole up to here.
 pub const TOOL_SENTENCE_BYTES_MAX: usize = 500;
 /// Bytes of a parameter's description when it is shown shorter.
-pub const PARAMETER_DESCRIPTION_BYTES: usize = 80;
+pub const PARAMETER_DESCRIPTION_BYTES: usize = 60;
 /// Bytes of the first sentence of a parameter's description.
-pub const PARAMETER_SENTENCE_BYTES_MAX: usize = 120;
+pub const PARAMETER_SENTENCE_BYTES_MAX: usize = 84;
 /// Bytes that saying a repeated subschema once must save.
 pub const REPEATED_BYTES_MIN: usize = 40;
 /// Bytes of the line that shows how a tool is called.
@@ -202,7 +202,7 @@ pub const SIGNATURE_BYTES_MAX: usize = 400;
 /// Bytes of an enumeration in such a line; a longer one is shown by its type.
 pub const SIGNATURE_ENUM_BYTES_MAX: usize = 80;
 /// Bytes of the sentence that says what such a tool does.
-pub const BRIEF_SENTENCE_BYTES_MAX: usize = 100;
+pub const BRIEF_SENTENCE_BYTES_MAX: usize = 140;
 
 // The front: what clients may send and hold.
 

@@ -2,7 +2,9 @@
 //!
 //! Works in linear time, because servers write descriptions of any length.
 
-use std::collections::HashSet;
+mod pieces;
+
+use pieces::{Kind, Piece, ends_something, pieces};
 
 /// How long a text may be, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -22,27 +24,14 @@ pub enum Sections {
     Stay,
 }
 
-/// A part of a text that is never divided.
-#[derive(Debug, PartialEq, Eq)]
-struct Piece {
-    text: String,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Sentence,
-    /// A line of a list.
-    Item,
-    /// What can be missed first: an example, or a section on parameters.
-    Aside,
-}
-
 /// The text in one line, without decoration, and no longer than there is room.
 #[must_use]
 pub fn shorten(text: &str, room: Room, sections: Sections) -> String {
     let text = visible(text);
     let mut pieces = pieces(&text, sections);
+    if pieces.first().is_some_and(|piece| piece.kind != Kind::Repeat) {
+        pieces.retain(|piece| piece.kind != Kind::Repeat);
+    }
     let whole = join(&pieces, room.text.saturating_add(1));
     if whole.len() <= room.text {
         // A short list can become longer by its punctuation.
@@ -91,10 +80,10 @@ fn cut(pieces: Vec<Piece>, room: Room) -> String {
             if piece.text.len() > room.text {
                 piece.text = fit(&piece.text, room.first_sentence);
             }
-        } else if length + piece.text.len() + " …".len() + 2 > room.text {
+        } else if length + piece.text.len() + "…".len() - 1 > room.text {
             break;
         }
-        length += piece.text.len() + 2;
+        length += piece.text.len() + if piece.text.ends_with(ends_something) { 1 } else { 2 };
         kept.push(piece);
     }
     // A heading whose text did not fit.
@@ -104,14 +93,16 @@ fn cut(pieces: Vec<Piece>, room: Room) -> String {
     let all = kept.len() == count;
     let mut text = join(&kept, usize::MAX);
     if !all && !text.ends_with('…') {
-        text.push_str(" …");
+        text.truncate(text.trim_end_matches(['.', ';', ':', ' ']).len());
+        text.push('…');
     }
     text
 }
 
 /// A sentence that is longer than `max`: without its examples in brackets, and cut between words if it must be.
 fn fit(sentence: &str, max: usize) -> String {
-    if sentence.len() <= max {
+    // One that was cut already stays: the sign stands where a full stop was.
+    if sentence.len() <= max + if sentence.ends_with('…') { "…".len() - 1 } else { 0 } {
         return sentence.to_owned();
     }
     let shorter = without_examples(sentence, max.saturating_mul(4));
@@ -181,216 +172,70 @@ fn join(pieces: &[Piece], enough: usize) -> String {
     text
 }
 
-fn ends_something(c: char) -> bool {
-    matches!(c, '.' | '!' | '?' | ':' | ';' | ',' | '…' | '。' | '！' | '？' | '：')
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What a line of a text is.
-struct Line<'a> {
-    text: &'a str,
-    indent: usize,
-    item: bool,
-    heading: bool,
-}
+    const ROOM: Room = Room { text: 60, first_sentence: 80 };
 
-fn pieces(text: &str, sections: Sections) -> Vec<Piece> {
-    let closed = closed_tags(text);
-    let mut pieces = Vec::new();
-    // Lines that were broken only because they were long.
-    let mut paragraph = String::new();
-    let mut kind = Kind::Sentence;
-    let mut width_before = 0;
-    let mut fenced = false;
-    // The indentation of the heading of a section that goes first.
-    let mut aside: Option<usize> = None;
-    for raw in text.lines() {
-        let Some(line) = read_line(raw, &closed, &mut fenced) else {
-            flush(&mut pieces, &mut paragraph, kind);
-            continue;
-        };
-        if aside.is_some_and(|indent| line.heading || !within(&line, indent, fenced)) {
-            aside = None;
-            flush(&mut pieces, &mut paragraph, kind);
-        }
-        let continues = !paragraph.is_empty()
-            && !line.item
-            && !line.heading
-            && (line.text.starts_with(char::is_lowercase)
-                || (width_before >= 60 && !paragraph.ends_with(ends_something)));
-        if !continues {
-            flush(&mut pieces, &mut paragraph, kind);
-            if aside.is_none() && begins_aside(line.text, sections) {
-                aside = Some(line.indent);
-            }
-            kind = match (aside, fenced, line.item) {
-                (Some(_), _, _) | (_, true, _) => Kind::Aside,
-                (_, _, true) => Kind::Item,
-                _ => Kind::Sentence,
-            };
-        } else {
-            paragraph.push(' ');
-        }
-        words_of(line.text, &mut paragraph);
-        if line.heading && !paragraph.ends_with(ends_something) {
-            paragraph.push(':');
-        }
-        width_before = raw.trim().len();
+    fn short(text: &str) -> String {
+        shorten(text, ROOM, Sections::GoFirst)
     }
-    flush(&mut pieces, &mut paragraph, kind);
-    // A heading that nothing follows says nothing.
-    while pieces.len() > 1 && pieces.last().is_some_and(|piece| piece.text.ends_with(':')) {
-        pieces.pop();
-    }
-    pieces
-}
 
-/// Whether a line still belongs to the section whose heading has this indentation.
-fn within(line: &Line<'_>, indent: usize, fenced: bool) -> bool {
-    fenced || line.item || line.indent > indent || line.text.starts_with(['{', '}', '[', ']', '"'])
-}
+    #[test]
+    fn what_is_short_stays_and_decoration_goes() {
+        assert_eq!(short("List files."), "List files.");
+        assert_eq!(
+            short("\n  # Purpose\n\n  **List** files,\n  e.g. all.\n\n---\n```\n"),
+            "List files, e.g. all."
+        );
+        assert_eq!(short("Gives:\n- a\n* b\n\nDone"), "Gives: a; b. Done");
+        assert_eq!(short("<use_case>Find it</use_case>\nBy <name>"), "Find it. By <name>");
+        assert_eq!(short(""), "");
+    }
 
-/// Whether a line begins what can be missed: the heading of a section, or all of it in this line.
-fn begins_aside(line: &str, sections: Sections) -> bool {
-    let Some((head, _)) = line.split_once(':') else { return false };
-    let head = head.trim_matches(['*', '_', ' ']).to_ascii_lowercase();
-    if head.len() > 40 {
-        return false;
+    #[test]
+    fn what_is_long_ends_with_a_sentence() {
+        let long = "Reads a file (e.g. Foo. Bar) v1.2 of it. It may be large. Then it is cut at some place.";
+        assert_eq!(short(long), "Reads a file (e.g. Foo. Bar) v1.2 of it. It may be large…");
+        assert_eq!(short(&short(long)), short(long));
+        assert_eq!(
+            short("List.\nExample: list this and that, and that, and that again. \nIt is fast."),
+            "List. It is fast."
+        );
+        assert_eq!(
+            short("List.\nArgs:\n    path: Where.\n    mode: How.\n\nIt is fast."),
+            "List. It is fast."
+        );
+        let kept = shorten("List.\nArgs:\n    path: Where.", ROOM, Sections::Stay);
+        assert_eq!(kept, "List. Args: path: Where.");
     }
-    match head.as_str() {
-        "args" | "arguments" | "parameters" | "params" | "input" | "inputs" => sections == Sections::GoFirst,
-        "returns" | "return" | "raises" | "yields" | "return format" | "error responses" | "response" => true,
-        _ => head.split(' ').any(|word| matches!(word, "example" | "examples")) || head == "e.g.",
-    }
-}
 
-/// What a line says; nothing if it only decorates.
-fn read_line<'a>(raw: &'a str, closed: &HashSet<&str>, fenced: &mut bool) -> Option<Line<'a>> {
-    let mut text = raw.trim();
-    let indent = raw.len() - raw.trim_start().len();
-    if text.starts_with("```") || text.starts_with("~~~") {
-        // One that ends in its own line is code in a sentence.
-        if text.len() < 6 || !text.ends_with("```") {
-            *fenced = !*fenced;
-        }
-        return None;
+    #[test]
+    fn the_first_sentence_stays_whole_up_to_its_bound_and_words_and_characters_do_always() {
+        let sentence = "Seventy bytes are more than there is room for, but it is one sentence.";
+        assert_eq!(short(&format!("{sentence} More.")), format!("{}…", sentence.trim_end_matches('.')));
+        assert_eq!(short(&"word ".repeat(40)), format!("{}word…", "word ".repeat(14)));
+        assert_eq!(short(&"字".repeat(99)), format!("{}…", "字".repeat(25)));
+        let brackets = format!("Take it (for example {}) away.", "x".repeat(80));
+        assert_eq!(first_sentence(&brackets, 60), "Take it away.");
+        assert_eq!(first_sentence("One. Two.", 60), "One.");
     }
-    if *fenced {
-        return (!text.is_empty()).then_some(Line { text, indent, item: false, heading: false });
+
+    #[test]
+    fn characters_that_nobody_sees_go() {
+        assert_eq!(short("a\u{200b}b\u{202e}c\u{0}\u{1b}[1m\u{9b}d\u{feff}\u{e0041}\te"), "abc[1md e");
     }
-    if let Some((tag, rest)) = opening_tag(text).filter(|(tag, _)| closed.contains(tag)) {
-        text = rest.trim_end_matches(&format!("</{tag}>")).trim();
-    } else if let Some(at) = text.rfind("</").filter(|_| text.ends_with('>')) {
-        let tag = text.get(at + 2..text.len() - 1).unwrap_or_default();
-        let whole_line = at == 0;
-        // A line such as `wrap it in <b>…</b>` speaks of tags.
-        if whole_line && closed.contains(tag) {
-            return None;
+
+    #[test]
+    fn any_text_takes_linear_time() {
+        for part in
+            ["<a>\n", "</", "(e.g. ", "- a\n", "**", "a. ", "```\n", "字", "Args:\n  x\n", "Example: "]
+        {
+            let before = std::time::Instant::now();
+            let text = part.repeat(400_000 / part.len());
+            assert!(short(&text).len() < 100);
+            assert!(before.elapsed().as_secs() < 5, "{part}");
         }
     }
-    let unmarked = text.trim_start_matches('#');
-    let mut heading = unmarked.len() < text.len() && unmarked.starts_with(' ');
-    if heading {
-        text = unmarked.trim();
-    }
-    let bold = text.strip_prefix("**").and_then(|text| text.strip_suffix("**"));
-    heading |= bold.is_some_and(|text| !text.contains("**") && !text.ends_with(ends_something));
-    let mut item = false;
-    for mark in ["- ", "* ", "• ", "+ "] {
-        if let Some(rest) = text.strip_prefix(mark) {
-            text = rest.trim();
-            item = true;
-        }
-    }
-    item |= text.split_once(". ").is_some_and(|(number, _)| number.len() < 3 && is_number(number));
-    if text.starts_with('|') {
-        text = text.trim_matches(['|', ' ']);
-        item = true;
-    }
-    let decorates =
-        text.chars().all(|c| matches!(c, '-' | '=' | '*' | '_' | '|' | ':' | '+' | '#' | ' ' | '─'));
-    (!decorates).then_some(Line { text, indent, item, heading })
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// `<tag>` at the start of a line, and what follows.
-fn opening_tag(line: &str) -> Option<(&str, &str)> {
-    let (tag, rest) = line.strip_prefix('<')?.split_once('>')?;
-    is_tag(tag).then_some((tag, rest))
-}
-
-fn is_tag(tag: &str) -> bool {
-    !tag.is_empty()
-        && tag.len() <= 64
-        && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-}
-
-/// The tags that are closed somewhere: `<name>` alone is a placeholder and stays.
-fn closed_tags(text: &str) -> HashSet<&str> {
-    let ends =
-        text.split("</").skip(1).filter_map(|after| after.get(..after.len().min(65).min(after.find('>')?)));
-    ends.filter(|tag| is_tag(tag)).collect()
-}
-
-/// The words of a line with one blank between them, without marks for bold.
-fn words_of(line: &str, into: &mut String) {
-    let plain = line.replace("**", "");
-    for (at, word) in plain.split_whitespace().enumerate() {
-        if at > 0 {
-            into.push(' ');
-        }
-        into.push_str(word);
-    }
-}
-
-/// The sentences of a paragraph become pieces.
-fn flush(pieces: &mut Vec<Piece>, paragraph: &mut String, kind: Kind) {
-    let mut rest = paragraph.trim();
-    while !rest.is_empty() {
-        let (sentence, after) = rest.split_at_checked(sentence_end(rest)).unwrap_or((rest, ""));
-        let sentence = sentence.trim();
-        let example =
-            ["e.g.", "E.g.", "For example", "Example"].iter().any(|word| sentence.starts_with(word));
-        let kind = if example && !pieces.is_empty() { Kind::Aside } else { kind };
-        pieces.push(Piece { text: sentence.to_owned(), kind });
-        rest = after.trim_start();
-    }
-    paragraph.clear();
-}
-
-/// Where the first sentence ends.
-fn sentence_end(text: &str) -> usize {
-    let mut word_start = 0;
-    let mut signs = text.char_indices().peekable();
-    while let Some((at, c)) = signs.next() {
-        match c {
-            ' ' => word_start = at + 1,
-            '。' | '！' | '？' => return at + c.len_utf8(),
-            '.' | '!' | '?' => {
-                let mut end = at + 1;
-                while let Some((at, closing)) =
-                    signs.next_if(|(_, c)| matches!(c, ')' | '"' | '\'' | '`' | ']' | '”' | '*'))
-                {
-                    end = at + closing.len_utf8();
-                }
-                let word = text.get(word_start..at).unwrap_or_default();
-                let after = text.get(end..).unwrap_or_default();
-                let ends = after.starts_with(' ') && !after.trim_start().starts_with(char::is_lowercase);
-                if ends && !(c == '.' && never_ends(word)) {
-                    return end;
-                }
-            }
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// Whether a full stop after this word ends no sentence.
-fn never_ends(word: &str) -> bool {
-    let word = word.trim_start_matches(|c: char| c.is_ascii_punctuation());
-    matches!(word, "e.g" | "i.e" | "eg" | "ie" | "vs" | "No" | "Nr" | "approx" | "incl" | "cf" | "Dr" | "St")
-        || (word.len() < 3 && is_number(word))
 }

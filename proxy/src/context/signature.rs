@@ -192,7 +192,7 @@ impl<'a> Line<'a> {
                     None => self.text.push_str("any"),
                 }
                 let items = self.text.get(before..).unwrap_or_default();
-                if items.contains('|') && !items.starts_with('{') {
+                if has_alternatives(items) {
                     self.text.insert(before, '(');
                     self.text.push(')');
                 }
@@ -246,6 +246,83 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Whether a type is written as alternatives, outside of braces and quotes.
+fn has_alternatives(text: &str) -> bool {
+    let (mut braces, mut quoted) = (0_usize, false);
+    text.chars().any(|c| {
+        match c {
+            '"' => quoted = !quoted,
+            '{' | '(' if !quoted => braces += 1,
+            '}' | ')' if !quoted => braces = braces.saturating_sub(1),
+            _ => {}
+        }
+        c == '|' && braces == 0 && !quoted
+    })
+}
+
 fn has_members(value: &Value) -> bool {
     value.as_object().is_some_and(|members| !members.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn line(schema: &Value) -> String {
+        let raw =
+            json!({"name": "tool", "description": "Does it. And more.", "inputSchema": schema}).to_string();
+        signature(&Definition::parse(&raw).unwrap(), "s__tool")
+    }
+
+    #[test]
+    fn required_parameters_come_first_with_types_values_and_defaults() {
+        let schema = json!({"type": "object", "required": ["owner"], "properties": {
+            "labels": {"type": "array", "items": {"type": "string"}},
+            "state": {"enum": ["open", "closed"]},
+            "page": {"type": "integer", "default": 1},
+            "owner": {"type": "string"},
+            "filter": {"type": "object", "required": ["field"], "properties": {
+                "field": {"type": "string"}, "deep": {"type": "object", "properties": {"x": {"type": "object", "properties": {"y": {}}}}}}},
+            "id": {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]},
+            "ids": {"type": "array", "items": {"type": ["string", "integer"]}},
+            "odd name": {}}});
+        assert_eq!(
+            line(&schema),
+            "s__tool(owner: string, labels?: string[], state?: \"open\"|\"closed\", page?: integer = 1, \
+             filter?: {field: string, deep?: {x?: object}}, id?: string|integer, ids?: (string|integer)[], \"odd name\"?: any)"
+        );
+        assert_eq!(line(&json!({"type": "object"})), "s__tool()");
+    }
+
+    #[test]
+    fn references_are_followed_without_end_nowhere() {
+        let schema = json!({"$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}}, "b": {"$ref": "#/$defs/b"}},
+            "properties": {"a": {"$ref": "#/$defs/a"}, "b": {"$ref": "#/$defs/b"}, "c": {"$ref": "https://x.example/c"}}});
+        let line = line(&schema);
+        assert!(line.starts_with("s__tool(a?: any[][]") && line.ends_with("b?: any, c?: any)"), "{line}");
+    }
+
+    #[test]
+    fn the_line_is_bounded_and_its_braces_are_closed() {
+        let many: Map<String, Value> =
+            (0..99).map(|n| (format!("parameter{n}"), json!({"type": "string"}))).collect();
+        let nested = json!({"properties": {"one": {"type": "object", "properties": many}}});
+        let line = line(&nested);
+        assert!(line.len() <= SIGNATURE_BYTES_MAX + 8 && line.ends_with("?: string, …})"), "{line}");
+        let values: Vec<String> = (0..99).map(|n| format!("value{n}")).collect();
+        let text = super::tests::line(&json!({"properties": {"v": {"enum": values}}}));
+        assert!(text.ends_with("|…)") && text.len() < 110, "{text}");
+    }
+
+    #[test]
+    fn a_brief_definition_says_how_it_is_called_and_keeps_what_clients_act_on() {
+        let raw = r#"{"name":"t","title":"T","description":"Does it. And more.","inputSchema":{"properties":{"a":{"type":"string"}}},
+            "annotations":{"title":"T","readOnlyHint":true},"outputSchema":{},"_meta":{}}"#;
+        assert_eq!(
+            brief(raw).unwrap(),
+            r#"{"name":"t","description":"(a?: string) Does it.","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}}"#
+        );
+        assert_eq!(brief("[]"), None);
+    }
 }

@@ -15,8 +15,8 @@ use std::collections::HashSet;
 
 const ROOM: Room = Room { text: PARAMETER_DESCRIPTION_BYTES, first_sentence: PARAMETER_SENTENCE_BYTES_MAX };
 
-/// The schema, shorter; nothing if it has to stay as it is.
-pub fn shorter(raw: &str) -> Option<String> {
+/// The schema of the arguments of `tool`, shorter; nothing if it has to stay as it is.
+pub fn shorter(raw: &str, tool: &str) -> Option<String> {
     if raw.len() > SHORTENED_SCHEMA_BYTES_MAX {
         return None;
     }
@@ -35,7 +35,7 @@ pub fn shorter(raw: &str) -> Option<String> {
         drop_unused(members);
         inline_once_used(members);
     }
-    rewrite(&mut schema, Place::Part, 0, freedom);
+    Rewriting { freedom, tool }.rewrite(&mut schema, Place::Part, 0);
     if freedom == Freedom::Structure
         && let Value::Object(members) = &mut schema
     {
@@ -53,54 +53,102 @@ pub fn describes_parameters(raw: &str) -> bool {
         .is_some_and(|properties| properties.values().any(|property| property.get("description").is_some()))
 }
 
-fn rewrite(schema: &mut Value, place: Place<'_>, depth: usize, freedom: Freedom) {
-    let Value::Object(members) = schema else { return };
-    if depth > SCHEMA_DEPTH_MAX {
-        return;
-    }
-    each_child_mut(members, depth + 1, &mut |place, child, depth| rewrite(child, place, depth, freedom));
-    if freedom == Freedom::Structure {
-        simplify(members, depth);
-    }
-    describe(members, place, depth);
+/// What is the same for all parts of a schema.
+#[derive(Clone, Copy)]
+struct Rewriting<'a> {
+    freedom: Freedom,
+    tool: &'a str,
 }
 
-/// Shortens what only describes.
-fn describe(schema: &mut Map<String, Value>, place: Place<'_>, depth: usize) {
-    if let Some(Value::String(text)) = schema.get_mut("description") {
-        *text = shorten(text, ROOM, Sections::Stay);
-        if text.is_empty() || matches!(place, Place::Named(name) if says_no_more(text, name)) {
-            schema.shift_remove("description");
+impl Rewriting<'_> {
+    fn rewrite(self, schema: &mut Value, place: Place<'_>, depth: usize) {
+        let Value::Object(members) = schema else { return };
+        if depth > SCHEMA_DEPTH_MAX {
+            return;
         }
+        each_child_mut(members, depth + 1, &mut |place, child, depth| self.rewrite(child, place, depth));
+        if self.freedom == Freedom::Structure {
+            simplify(members, depth);
+        }
+        self.describe(members, place, depth);
     }
-    let keeps_title = depth > 0 && !schema.contains_key("description") && title_says_something(schema, place);
-    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    let drops_default =
-        schema.get("default").is_some_and(|value| is_nothing(value) || says_default(description, value));
-    schema.retain(|key, value| match key.as_str() {
-        "title" => keeps_title || !value.is_string(),
-        "examples" | "example" | "$comment" => false,
-        "deprecated" | "readOnly" | "writeOnly" => *value != Value::Bool(false),
-        "default" => !drops_default,
-        _ => true,
-    });
+
+    /// Shortens what only describes.
+    fn describe(self, schema: &mut Map<String, Value>, place: Place<'_>, depth: usize) {
+        if let Some(Value::String(text)) = schema.get_mut("description") {
+            *text = shorten(&without_preamble(text), ROOM, Sections::Stay);
+            if text.is_empty()
+                || matches!(place, Place::Named(name) if says_no_more(text, &[name, self.tool]))
+            {
+                schema.shift_remove("description");
+            }
+        }
+        let keeps_title =
+            depth > 0 && !schema.contains_key("description") && title_says_something(schema, place);
+        let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        let drops_default =
+            schema.get("default").is_some_and(|value| is_nothing(value) || says_default(description, value));
+        schema.retain(|key, value| match key.as_str() {
+            "title" => keeps_title || !value.is_string(),
+            "examples" | "example" | "$comment" => false,
+            "deprecated" | "readOnly" | "writeOnly" => *value != Value::Bool(false),
+            "default" => !drops_default,
+            _ => true,
+        });
+    }
+}
+
+/// Without what many descriptions begin with: an article, and that the parameter is optional, which the schema says.
+fn without_preamble(text: &str) -> String {
+    let mut rest = text.trim_start();
+    while let Some(shorter) = after_preamble(rest).map(str::trim_start).filter(|shorter| !shorter.is_empty())
+    {
+        rest = shorter;
+    }
+    let word = rest.split(' ').next().unwrap_or_default();
+    let mut signs = rest.chars();
+    match signs.next() {
+        // A word begins the sentence now, unless it is a name.
+        Some(first)
+            if rest.len() < text.trim_start().len() && word.bytes().all(|byte| byte.is_ascii_lowercase()) =>
+        {
+            format!("{}{}", first.to_ascii_uppercase(), signs.as_str())
+        }
+        _ => rest.to_owned(),
+    }
+}
+
+fn after_preamble(text: &str) -> Option<&str> {
+    const SAID: [&str; 5] = ["(Optional) ", "(optional) ", "[Optional] ", "Optional. ", "Optional: "];
+    const BEFORE_NOUNS: [&str; 8] = ["The ", "the ", "A ", "a ", "An ", "an ", "Optional ", "optional "];
+    // `Optional if …` and `A or B` say more.
+    let noun = |rest: &&str| {
+        let word = rest.split(' ').next().unwrap_or_default();
+        let joins =
+            ["if", "when", "unless", "for", "in", "and", "or", "but", "with", "to", "on", "as", "is", "for"];
+        word.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '`' | '"' | '\''))
+            && !joins.contains(&word)
+    };
+    let after = |starts: &[&str]| starts.iter().find_map(|start| text.strip_prefix(start));
+    after(&SAID).or_else(|| after(&BEFORE_NOUNS).filter(noun))
 }
 
 /// A title that says what nothing else does: of a parameter, or of one value among alternatives.
 fn title_says_something(schema: &Map<String, Value>, place: Place<'_>) -> bool {
     let Some(title) = schema.get("title").and_then(Value::as_str) else { return false };
     match place {
-        Place::Named(name) => !says_no_more(title, name),
+        Place::Named(name) => !says_no_more(title, &[name]),
         Place::Part => schema
             .get("const")
-            .is_some_and(|value| value.as_str().is_none_or(|value| !says_no_more(title, value))),
+            .is_some_and(|value| value.as_str().is_none_or(|value| !says_no_more(title, &[value]))),
     }
 }
 
-/// Whether all words of a text are in the name.
-fn says_no_more(text: &str, name: &str) -> bool {
-    let mut known: HashSet<String> = ["the", "a", "an", "of", "for", "this"].map(str::to_owned).into();
-    each_word(name, |word| _ = known.insert(word.to_owned()));
+/// Whether all words of a text are in these names.
+fn says_no_more(text: &str, names: &[&str]) -> bool {
+    let mut known: HashSet<String> =
+        ["the", "a", "an", "of", "for", "to", "in", "this"].map(str::to_owned).into();
+    names.iter().for_each(|name| each_word(name, |word| _ = known.insert(word.to_owned())));
     let mut all = true;
     each_word(text, |word| all &= known.contains(word));
     all
