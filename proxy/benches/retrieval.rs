@@ -7,6 +7,15 @@
 //!
 //! `tests/parts/bfcl.py` makes DATA.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "as in tests: what goes wrong ends it"
+)]
+
 use only1mcp::context::definition::Definition;
 use only1mcp::context::index::{Document, FIELDS, Index, Weights};
 use serde_json::Value;
