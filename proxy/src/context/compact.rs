@@ -6,7 +6,7 @@
 mod equivalent;
 #[cfg(test)]
 mod properties;
-mod raw;
+pub(super) mod raw;
 mod references;
 mod repeated;
 mod schema;
@@ -187,5 +187,14 @@ mod tests {
             (0..3000).map(|n| format!(r#""p{n}":{{"type":"string","title":"P{n}"}},"#)).collect();
         let wide = format!(r#"{{"properties":{{{wide}"last":{{}}}}}}"#);
         assert!(schema(&wide).len() < wide.len() * 2 / 3);
+        let before = std::time::Instant::now();
+        let used: String = (0..2500)
+            .map(|n| format!(r##""p{n}":{{"$ref":"#/$defs/d{n}"}},"q{n}":{{"$ref":"#/$defs/d{n}"}},"##))
+            .collect();
+        let kept: String = (0..2500).map(|n| format!(r#""d{n}":{{"enum":[{n}]}},"#)).collect();
+        schema(&format!(r#"{{"properties":{{{used}"last":{{}}}},"$defs":{{{kept}"last":{{}}}}}}"#));
+        let many: String = (0..100_000).map(|n| format!(r#""m{n}":1,"#)).collect();
+        assert!(compact(&format!(r#"{{{many}"m1":2}}"#)).unwrap().starts_with(r#"{"m0":1,"m1":2,"m2":1"#));
+        assert!(before.elapsed().as_secs() < 5);
     }
 }

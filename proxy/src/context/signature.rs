@@ -1,10 +1,12 @@
 //! A tool in one line: how it is called, and in one sentence what it does.
 
+use crate::context::compact::raw::Members;
 use crate::context::compact::{annotations, member};
 use crate::context::definition::Definition;
 use crate::context::sentences::{first_sentence, start, visible};
 use crate::limits::{BRIEF_SENTENCE_BYTES_MAX, SIGNATURE_BYTES_MAX, SIGNATURE_ENUM_BYTES_MAX};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// Levels of objects whose properties are shown.
 const OBJECTS_MAX: usize = 2;
@@ -23,7 +25,7 @@ pub fn brief(raw: &str) -> Option<String> {
     member(&mut written, "name", &Value::from(definition.name()).to_string());
     member(&mut written, "description", &Value::from(description.trim_end()).to_string());
     member(&mut written, "inputSchema", r#"{"type":"object"}"#);
-    let kept = definition.members().get("annotations").and_then(|value| annotations(&value.to_string()));
+    let kept = Members::parse(raw)?.get("annotations").and_then(annotations);
     if let Some(text) = kept.filter(|text| !text.is_empty()) {
         member(&mut written, "annotations", &text);
     }
@@ -99,9 +101,9 @@ impl<'a> Line<'a> {
     /// The properties of an object: those that are required first.
     fn parameters(&mut self, schema: &'a Map<String, Value>, objects: usize, level: usize) {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-        let required =
-            schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let is_required = |name: &str| required.iter().any(|known| known == name);
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        let required: HashSet<&str> = required.filter_map(Value::as_str).collect();
+        let is_required = |name: &str| required.contains(name);
         let mut first = true;
         for wanted in [true, false] {
             for (name, property) in properties.iter().filter(|(name, _)| is_required(name) == wanted) {

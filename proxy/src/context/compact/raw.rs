@@ -2,6 +2,7 @@
 
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::fmt;
 
 /// The members of an object, in their order.
@@ -13,11 +14,15 @@ impl<'a> Members<'a> {
         let mut reader = serde_json::Deserializer::from_str(raw);
         let members = reader.deserialize_map(MembersVisitor).ok()?;
         reader.end().ok()?;
+        let mut places = HashMap::<String, usize>::with_capacity(members.len());
         let mut read = Vec::<(String, &RawValue)>::with_capacity(members.len());
         for (name, value) in members {
-            match read.iter_mut().find(|(known, _)| *known == name) {
+            match places.get(&name).and_then(|place| read.get_mut(*place)) {
                 Some(known) => known.1 = value,
-                None => read.push((name, value)),
+                None => {
+                    places.insert(name.clone(), read.len());
+                    read.push((name, value));
+                }
             }
         }
         Some(Self(read))

@@ -4,7 +4,7 @@ use super::references::DEFINITIONS;
 use super::walk::{each_child, each_child_mut};
 use crate::limits::{REPEATED_BYTES_MIN, SCHEMA_DEPTH_MAX};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What a reference costs. It has fewer bytes, but they are of the kind that takes many tokens.
 const REFERENCE_BYTES: usize = 36;
@@ -30,26 +30,16 @@ fn most_worthwhile(schema: &Map<String, Value>) -> Option<Value> {
     if schema.get("$defs").is_some_and(|definitions| !definitions.is_object()) {
         return None;
     }
+    // What is a definition already is only looked into.
+    let definitions = DEFINITIONS.iter().filter_map(|place| schema.get(*place)?.as_object());
+    let definitions: HashSet<*const Value> =
+        definitions.flat_map(Map::values).map(std::ptr::from_ref).collect();
     let mut found = HashMap::<String, (usize, &Value)>::new();
-    for (key, value) in schema {
-        match value {
-            // What is a definition already is only looked into.
-            Value::Object(definitions) if DEFINITIONS.contains(&key.as_str()) => {
-                let definitions = definitions.values().filter_map(Value::as_object);
-                definitions
-                    .for_each(|schema| each_child(schema, &mut |_, child| _ = count(child, 2, &mut found)));
-            }
-            _ => {}
+    each_child(schema, &mut |_, child| match child.as_object() {
+        Some(members) if definitions.contains(&std::ptr::from_ref(child)) => {
+            each_child(members, &mut |_, child| _ = count(child, 2, &mut found));
         }
-    }
-    each_child(schema, &mut |_, child| {
-        let is_definition = DEFINITIONS.iter().any(|place| {
-            let definitions = schema.get(*place).and_then(Value::as_object);
-            definitions.is_some_and(|known| known.values().any(|known| std::ptr::eq(known, child)))
-        });
-        if !is_definition {
-            _ = count(child, 1, &mut found);
-        }
+        _ => _ = count(child, 1, &mut found),
     });
     let saved = |text: &str, times: usize| {
         (times * text.len()).saturating_sub(times * REFERENCE_BYTES + text.len() + DEFINITION_BYTES)
