@@ -40,9 +40,6 @@ pub fn simplify(schema: &mut Map<String, Value>, depth: usize) {
     // What clients read of the whole stays in sight.
     if depth > 0 {
         merge_alternatives(schema);
-        if type_is_implied(schema) {
-            schema.shift_remove("type");
-        }
     }
 }
 
@@ -57,36 +54,6 @@ fn always_true(key: &str, value: &Value) -> bool {
         "minLength" | "minItems" | "minProperties" => value.as_u64() == Some(0),
         "uniqueItems" => *value == Value::Bool(false),
         _ => false,
-    }
-}
-
-/// Whether all values that are allowed one by one have the type anyway.
-fn type_is_implied(schema: &Map<String, Value>) -> bool {
-    let types = match schema.get("type") {
-        Some(Value::String(_)) => schema.get("type").map(std::slice::from_ref),
-        Some(Value::Array(types)) => Some(types.as_slice()),
-        _ => None,
-    };
-    let values = match (schema.get("const"), schema.get("enum")) {
-        (Some(value), _) => std::slice::from_ref(value),
-        (None, Some(Value::Array(values))) if !values.is_empty() => values.as_slice(),
-        _ => return false,
-    };
-    // Clients that make headers of arguments look for their type.
-    let Some(types) = types.filter(|_| !schema.keys().any(|key| key.starts_with("x-"))) else { return false };
-    values
-        .iter()
-        .all(|value| types.iter().any(|name| name.as_str().is_some_and(|name| has_type(value, name))))
-}
-
-fn has_type(value: &Value, name: &str) -> bool {
-    match value {
-        Value::Null => name == "null",
-        Value::Bool(_) => name == "boolean",
-        Value::String(_) => name == "string",
-        Value::Array(_) => name == "array",
-        Value::Object(_) => name == "object",
-        Value::Number(number) => name == "number" || (name == "integer" && !number.is_f64()),
     }
 }
 
