@@ -101,8 +101,9 @@ const TASKS: [Task; 5] = [
 ];
 
 /// The servers of one installation.
-const INSTALLATIONS: [&[&str]; 4] = [
+const INSTALLATIONS: [&[&str]; 5] = [
     &["time"],
+    &["time", "memory"],
     &["time", "git", "filesystem", "memory"],
     &["time", "git", "filesystem", "memory", "github", "slack", "playwright"],
     &[],

@@ -2,7 +2,6 @@
 
 use super::*;
 use serde_json::json;
-use std::time::{Duration, Instant};
 
 fn item(definition: &Value) -> Item {
     Item { key: definition["name"].as_str().unwrap().to_owned(), raw: definition.to_string() }
