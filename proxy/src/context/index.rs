@@ -182,6 +182,12 @@ impl Index {
         Self { documents, postings, weights: Some(weights) }
     }
 
+    /// One of its documents.
+    #[must_use]
+    pub fn document(&self, number: usize) -> Option<&Arc<Document>> {
+        self.documents.get(number)
+    }
+
     /// The tools that fit a question, the best first; only those `may` allows, at most `limit`.
     #[must_use]
     pub fn find(&self, question: &str, limit: usize, may: impl Fn(usize) -> bool) -> Found {

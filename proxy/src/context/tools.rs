@@ -8,6 +8,7 @@ use crate::context::{arguments, compact, signature, tokens};
 use crate::mcp::within::array;
 use jsonschema::Validator;
 use only1mcp_policy::view::{Expose, ToolView};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
@@ -48,7 +49,8 @@ pub struct Tools {
     by_name: HashMap<String, usize>,
     /// Whether texts of results are cut, and must be read on by a tool.
     cuts_results: bool,
-    lists: [OnceLock<Vec<String>>; 3],
+    /// What each view lists.
+    lists: [OnceLock<String>; 4],
     index: OnceLock<Searchable>,
     /// Of tools of before whose definition may be the same.
     known: Arc<Known>,
@@ -119,29 +121,24 @@ impl Tools {
         }
     }
 
-    /// What a client of this view is shown, as a raw array.
+    /// What a client of this view is shown, as a raw array; made when it is first asked for.
     #[must_use]
-    pub fn list(&self, view: ToolView) -> String {
-        let shown = self.entries.iter().enumerate().filter(|(_, entry)| shows(entry, view));
-        let short = self.shortened(view);
-        let entries = shown.map(|(number, entry)| {
-            short.and_then(|short| short.get(number)).map_or(entry.raw.as_str(), String::as_str)
-        });
-        let own = MetaTool::ALL.into_iter().filter(|tool| self.offers(*tool, view));
-        array(entries.chain(own.map(|tool| tool.definition())))
+    pub fn list(&self, view: ToolView) -> &str {
+        let list = match view {
+            ToolView::Full | ToolView::Auto => self.lists.first(),
+            ToolView::Compact => self.lists.get(1),
+            ToolView::Brief => self.lists.get(2),
+            ToolView::Search => self.lists.get(3),
+        };
+        list.map_or("[]", |list| list.get_or_init(|| self.make_list(view)))
     }
 
-    /// All definitions as a view shortens them, made when they are first asked for.
-    fn shortened(&self, view: ToolView) -> Option<&Vec<String>> {
-        let list = match view {
-            ToolView::Compact => self.lists.first(),
-            ToolView::Brief => self.lists.get(1),
-            // What is always listed is not to be the most of it.
-            ToolView::Search => self.lists.get(2),
-            ToolView::Full | ToolView::Auto => None,
-        }?;
-        let make = || self.entries.iter().map(|entry| shortened(&entry.raw, view)).collect();
-        Some(list.get_or_init(make))
+    fn make_list(&self, view: ToolView) -> String {
+        let shown = self.entries.iter().filter(|entry| shows(entry, view));
+        let mut all: Vec<Cow<'_, str>> = shown.map(|entry| shortened(&entry.raw, view)).collect();
+        let own = MetaTool::ALL.into_iter().filter(|tool| self.offers(*tool, view));
+        all.extend(own.map(|tool| Cow::Borrowed(tool.definition())));
+        array(all.iter().map(AsRef::as_ref))
     }
 
     /// The tools that fit a question, but for those that are not to be found; those of one server, if it is named.
@@ -193,15 +190,16 @@ fn shows(entry: &Entry, view: ToolView) -> bool {
     }
 }
 
-/// A definition as a view shows it; unchanged if it cannot be read.
+/// A definition as a view shows it; unchanged if it cannot be read. What is always listed is not to be most of a list
+/// that is short otherwise.
 #[must_use]
-pub fn shortened(raw: &str, view: ToolView) -> String {
+pub fn shortened(raw: &str, view: ToolView) -> Cow<'_, str> {
     let short = match view {
         ToolView::Compact | ToolView::Search => compact::compact(raw),
         ToolView::Brief => signature::brief(raw),
         ToolView::Full | ToolView::Auto => None,
     };
-    short.unwrap_or_else(|| raw.to_owned())
+    short.map_or(Cow::Borrowed(raw), Cow::Owned)
 }
 
 /// A tool is found by its own name and its server's: the two joined would only be words twice.
@@ -209,5 +207,61 @@ fn document(entry: &Entry) -> Document {
     match Definition::parse(&entry.raw) {
         Some(definition) => definition.named(&entry.own_name).document(&entry.server_name),
         None => Document::new(&Default::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, description: &str) -> Entry {
+        Entry {
+            name: format!("s__{name}"),
+            raw: format!(
+                r#"{{"name":"s__{name}","description":"{description}","inputSchema":{{"type":"object"}}}}"#
+            ),
+            own_name: name.to_owned(),
+            server: 0,
+            server_name: "s".to_owned(),
+            expose: None,
+            only_reads: false,
+        }
+    }
+
+    #[test]
+    fn a_changed_list_is_searched_with_the_documents_it_has_in_common_with_the_one_before() {
+        let before = Tools::new(vec![entry("one", "First."), entry("two", "Second.")], false, None);
+        assert_eq!(before.find("second", None, 5).hits.first().map(|hit| hit.document), Some(1));
+        // Not asked for anything, and still it hands on what it was given.
+        let between = Tools::new(vec![entry("one", "First.")], false, Some(&before));
+        let after =
+            Tools::new(vec![entry("two", "Second."), entry("one", "Another.")], false, Some(&between));
+        assert_eq!(after.find("second", None, 5).hits.first().map(|hit| hit.document), Some(0));
+        let document =
+            |tools: &Tools, number: usize| tools.searchable().index.document(number).unwrap().clone();
+        assert!(Arc::ptr_eq(&document(&before, 1), &document(&after, 0)));
+        assert!(!Arc::ptr_eq(&document(&before, 0), &document(&after, 1)), "its description is another");
+    }
+
+    #[test]
+    fn auto_is_decided_by_what_is_listed_in_full() {
+        let long = "word ".repeat(1000);
+        let decide = |expose, threshold| {
+            let entries = vec![Entry { expose, ..entry("one", &long) }];
+            Tools::new(entries, false, None).decide(ToolView::Auto, threshold)
+        };
+        assert_eq!(decide(None, 10_000), ToolView::Full);
+        assert_eq!(decide(None, 1_000), ToolView::Search);
+        assert_eq!(decide(Some(Expose::Found), 1_000), ToolView::Full);
+    }
+
+    #[test]
+    fn a_schema_is_made_ready_once_and_one_that_cannot_be_followed_is_none() {
+        let mut elsewhere = entry("two", "x");
+        elsewhere.raw = r#"{"name":"s__two","inputSchema":{"$ref":"http://127.0.0.1:9/x"}}"#.to_owned();
+        let tools = Tools::new(vec![entry("one", "x"), elsewhere], false, None);
+        let (one, again) = (tools.validator("s__one").unwrap(), tools.validator("s__one").unwrap());
+        assert!(Arc::ptr_eq(&one, &again));
+        assert!(tools.validator("s__two").is_none() && tools.validator("s__three").is_none());
     }
 }

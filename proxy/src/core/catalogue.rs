@@ -14,7 +14,6 @@ use crate::mcp::object::{Keys, Object, cut, quote};
 use crate::mcp::within::array;
 use only1mcp_policy::view::{ServerView, ToolView};
 use only1mcp_wire::ServerName;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -60,7 +59,7 @@ impl Catalogue {
         let lists: Vec<(String, Arc<Lists>)> =
             members.iter().map(|member| (member.name().as_str().to_owned(), member.lists())).collect();
         let uris = Uris::new(&lists);
-        let tools = Names::merge(
+        let mut tools = Names::merge(
             &lists,
             |lists| &lists.tools,
             name_characters_max,
@@ -80,19 +79,19 @@ impl Catalogue {
             "uriTemplate",
             |index, template| uris.outward_template(index, template).into_owned(),
         );
-        let shown = Arc::new(shown(&members, &tools, before.map(|before| &*before.shown)));
+        let shown = Arc::new(shown(&members, &mut tools, before.map(|before| &*before.shown)));
         let prompt_list = array(prompts.entries.iter().map(|(_, raw)| raw.as_str()));
         Self { members, uris, shown, tools, prompts, prompt_list, resources, templates }
     }
 
     /// The merged list a list method lists, tools as this view shows them, as a raw array.
     #[must_use]
-    pub fn list(&self, method: Method, view: ToolView) -> Cow<'_, str> {
+    pub fn list(&self, method: Method, view: ToolView) -> &str {
         match method {
-            Method::ToolsList => self.shown.list(view).into(),
-            Method::PromptsList => self.prompt_list.as_str().into(),
-            Method::ResourcesList => self.resources.as_str().into(),
-            _ => self.templates.as_str().into(),
+            Method::ToolsList => self.shown.list(view),
+            Method::PromptsList => &self.prompt_list,
+            Method::ResourcesList => &self.resources,
+            _ => &self.templates,
         }
     }
 
@@ -192,27 +191,29 @@ impl Names {
 }
 
 /// The tools of all servers as clients see them.
-fn shown(members: &[Arc<Member>], names: &Names, before: Option<&Tools>) -> Tools {
+fn shown(members: &[Arc<Member>], names: &mut Names, before: Option<&Tools>) -> Tools {
     let views: Vec<Arc<ServerView>> = members.iter().map(|member| member.server.view()).collect();
-    let entry = |(name, raw): &(String, String)| {
-        let target = names.targets.get(name)?;
+    // Kept once: lists may have many MiB.
+    let all = std::mem::take(&mut names.entries);
+    let entry = |(name, raw): (String, String)| {
+        let target = names.targets.get(&name)?;
         Some(entry_of(views.get(target.index)?, target.index, &target.name, name, raw))
     };
-    let entries = names.entries.iter().filter_map(entry).collect();
+    let entries = all.into_iter().filter_map(entry).collect();
     Tools::new(entries, views.iter().any(|view| view.results.max_tokens.is_some()), before)
 }
 
 /// A tool as its server's settings have it.
 #[must_use]
-pub fn entry_of(view: &ServerView, server: usize, own_name: &str, name: &str, raw: &str) -> Entry {
+pub fn entry_of(view: &ServerView, server: usize, own_name: &str, name: String, raw: String) -> Entry {
     Entry {
-        name: name.to_owned(),
-        raw: raw.to_owned(),
+        name,
         own_name: own_name.to_owned(),
         server,
         server_name: view.id.clone(),
         expose: view.expose,
-        only_reads: view.only_reads(own_name) || (view.trust_annotations && says_it_reads(raw)),
+        only_reads: view.only_reads(own_name) || (view.trust_annotations && says_it_reads(&raw)),
+        raw,
     }
 }
 

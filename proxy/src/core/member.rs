@@ -151,7 +151,7 @@ impl Member {
             return tools.clone();
         }
         let entry = |item: &Item| {
-            let entry = entry_of(&view, 0, &item.key, &item.key, &item.raw);
+            let entry = entry_of(&view, 0, &item.key, item.key.clone(), item.raw.clone());
             Entry { expose: None, ..entry }
         };
         let entries = lists.tools.iter().map(entry).collect();

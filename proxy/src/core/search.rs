@@ -302,9 +302,9 @@ pub fn read(core: &Core, asking: &Asking<'_>, params: &Object<'_>) -> Option<Res
 #[must_use]
 pub fn shortened(view: ToolView, tools: &str) -> String {
     let entries = crate::mcp::object::elements(tools).unwrap_or_default();
-    let short: Vec<String> =
+    let short: Vec<Cow<'_, str>> =
         entries.into_iter().map(|raw| crate::context::tools::shortened(raw, view)).collect();
-    crate::mcp::within::array(short.iter().map(String::as_str))
+    crate::mcp::within::array(short.iter().map(AsRef::as_ref))
 }
 
 /// Whether a definition says that its tool only reads.

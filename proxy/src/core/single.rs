@@ -108,7 +108,8 @@ async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answe
     };
     if shown == ToolView::Search {
         let facts = facts(member).await?;
-        let tools = member.shown().list(shown);
+        let tools = member.shown();
+        let tools = tools.list(shown);
         return Ok(asking.own_result(&format!("{{\"{list}\":{tools}}}"), &facts.info));
     }
     if let (false, true, Some(facts)) = (member.server.is_ready(), member.is_settled(), member.server.facts())
