@@ -47,6 +47,7 @@ mod scripted;
 #[cfg(test)]
 mod tests;
 
+use crate::context::meta::MetaTool;
 use crate::context::results::Results;
 use crate::exchange::{Answer, Audience, Caller, Endpoint, Exchange, ListKind, Principal, ServerEvent};
 use crate::limits::{EVENTS_MAX, EXIT_REPORT_WAIT, FIRST_LIST_WAIT};
@@ -378,8 +379,8 @@ impl Exchange for Core {
     }
 
     fn input_schema(&self, caller: &Caller, tool: &str) -> Option<Bytes> {
-        // Clients of this view do not see schemas, and so not which arguments to repeat.
-        if self.view_of(caller) == ToolView::Brief {
+        // Clients of this view do not see schemas, and so not which arguments to repeat; our own tools have none of that.
+        if self.view_of(caller) == ToolView::Brief || MetaTool::of(tool).is_some() {
             return None;
         }
         let (member, name) = match &caller.endpoint {
@@ -396,8 +397,9 @@ impl Exchange for Core {
     }
 
     fn shows_changes_of_tools(&self, caller: &Caller) -> bool {
+        // What is left to the configuration can change with it.
         let is_listed = |member: &Arc<Member>| member.server.view().expose == Some(Expose::Listed);
-        self.view_of(caller) != ToolView::Search || self.catalogue().members.iter().any(is_listed)
+        caller.view != Some(ToolView::Search) || self.catalogue().members.iter().any(is_listed)
     }
 
     fn has_server(&self, name: &ServerName) -> bool {

@@ -155,6 +155,22 @@ pub const LIST_TTL_MS: u64 = 5000;
 
 /// Bytes of each text of one definition that can be found by search.
 pub const SEARCHED_BYTES_MAX: usize = 16 * 1024;
+/// Parts of one schema that arguments are held against, each as often as it is referred to.
+pub const CHECKED_NODES_MAX: usize = 4000;
+/// Patterns among them.
+pub const CHECKED_PATTERNS_MAX: usize = 32;
+/// Bytes that one pattern may take when it is made ready.
+pub const PATTERN_BYTES_MAX: usize = 256 * 1024;
+/// Schemas of one catalogue that are kept ready.
+pub const VALIDATORS_KEPT_MAX: usize = 128;
+/// Bytes of arguments that are held against a schema; those of longer ones are left to the server.
+pub const CHECKED_ARGUMENTS_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a name to which similar ones are looked for.
+pub const NEAR_NAME_BYTES_MAX: usize = 64;
+/// Words of a question that are taken for misspelt.
+pub const RESPELT_WORDS_MAX: usize = 5;
+/// Bytes of a word that is a term: what is longer is no word.
+pub const TERM_BYTES_MAX: usize = 64;
 /// Bytes of one description that say what a tool is about.
 pub const ABOUT_BYTES_MAX: usize = 600;
 /// Words of one question that are looked for.

@@ -21,10 +21,14 @@ pub fn run(arguments: &CallArguments) -> Result<Exit, Failure> {
     let input = parse(&arguments.arguments)?;
     let mut conversation = Conversation::open(&Directories::resolve(&arguments.places)?)?;
     let names = conversation.tool_names()?;
-    let name = find(&arguments.tool, &names)?;
+    // What is in no list may be called all the same.
+    let unlisted = arguments.tool.replacen('.', "__", 1);
+    let found = find(&arguments.tool, &names);
+    let name = found.as_ref().map_or(unlisted.as_str(), |name| name);
     let result = match conversation.request("tools/call", json!({"name": name, "arguments": input}))? {
         Outcome::Result(result) => result,
         Outcome::Error(code, message) => {
+            found?;
             return Err(Failure::new(Exit::No, format!("{name}: {} ({code})", printable(&message, &[]))));
         }
     };

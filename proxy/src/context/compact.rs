@@ -166,6 +166,12 @@ mod tests {
     }
 
     #[test]
+    fn what_validators_of_an_older_dialect_assert_keeps_its_dialect() {
+        let format = r#"{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"a":{"type":"string","format":"email"}}}"#;
+        assert_eq!(schema(format), format);
+    }
+
+    #[test]
     fn definitions_are_used_more_than_once_or_not_there() {
         let before = json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/B"}, "c": {"$ref": "#/$defs/B"}},
             "$defs": {"A": {"type": "string"}, "B": {"type": "array", "items": {"$ref": "#/$defs/B"}}, "C": {"$ref": "#/$defs/C"}}});

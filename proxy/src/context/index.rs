@@ -3,9 +3,12 @@
 //!
 //! Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, section 3.6.
 
-use crate::context::vectors::Vector;
+use crate::context::vectors::{self, Vector};
 use crate::context::words::{alike, each_word, terms};
-use crate::limits::{ABOUT_BYTES_MAX, SEARCH_TERMS_MAX, SEARCHED_BYTES_MAX};
+use crate::limits::{
+    ABOUT_BYTES_MAX, RESPELT_WORDS_MAX, SEARCH_TERMS_MAX, SEARCHED_BYTES_MAX, TERM_BYTES_MAX,
+};
+use crate::mcp::names::nearest;
 use crate::mcp::object::cut;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -109,13 +112,15 @@ impl Document {
     }
 }
 
-/// What a tool is about: its name in words, and the beginning of its description.
+/// What a tool is about: its name in words, its server's, and the beginning of its description.
 fn about(texts: &Texts<'_>) -> Option<Vector> {
     let mut text = String::new();
     each_word(texts.name, |word| {
         text.push_str(word);
         text.push(' ');
     });
+    text.push_str(texts.server);
+    text.push(' ');
     text.push_str(cut(texts.description.trim(), ABOUT_BYTES_MAX));
     Vector::of(&text)
 }
@@ -134,8 +139,10 @@ pub struct Hit {
 pub struct Found {
     /// The best first.
     pub hits: Vec<Hit>,
-    /// Words that were not known and what was looked for instead, if anything was near.
-    pub respelt: Vec<(String, Option<String>)>,
+    /// Words that nobody knows, and the terms that were looked for instead.
+    pub respelt: Vec<(String, String)>,
+    /// Whether no word of the question is there: what was found is only about something like it.
+    pub is_vague: bool,
 }
 
 /// All tools of one catalogue.
@@ -193,11 +200,7 @@ impl Index {
     pub fn find(&self, question: &str, limit: usize, may: impl Fn(usize) -> bool) -> Found {
         let Some(weights) = &self.weights else { return Found::default() };
         let mut asked: HashMap<String, f32> = HashMap::new();
-        let mut unknown = Vec::new();
         for term in terms(question).into_iter().take(SEARCH_TERMS_MAX) {
-            if !self.postings.contains_key(&term) && !unknown.contains(&term) {
-                unknown.push(term.clone());
-            }
             asked.insert(term, 1.0);
         }
         let mut others: Vec<&'static str> = asked.keys().flat_map(|term| alike(term)).collect();
@@ -209,13 +212,13 @@ impl Index {
         let mut found = Found::default();
         if scores.iter().all(|score| *score <= 0.0) {
             let mut instead = HashMap::new();
-            for term in unknown {
-                let near = self.near(&term);
-                instead.extend(near.iter().map(|near| (near.clone(), 1.0)));
-                found.respelt.push((term, near));
+            for (word, near) in self.respelt(question) {
+                instead.insert(near.clone(), 1.0);
+                found.respelt.push((word, near));
             }
             scores = self.scores(&instead, weights);
         }
+        found.is_vague = scores.iter().all(|score| *score <= 0.0);
         self.add_what_it_is_about(question, &mut scores, weights);
         let mut hits: Vec<Hit> = scores
             .into_iter()
@@ -278,11 +281,20 @@ impl Index {
         scores
     }
 
-    /// The term that was meant by one that is not there.
-    fn near(&self, term: &str) -> Option<String> {
-        let same_length = |known: &&String| known.len().abs_diff(term.len()) <= 2 && known.len() > 2;
-        let candidates = self.postings.keys().filter(same_length).map(String::as_str);
-        crate::mcp::names::nearest(term, candidates).map(str::to_owned)
+    /// Words of a question that are in no language we know, and the terms that were meant.
+    fn respelt(&self, question: &str) -> Vec<(String, String)> {
+        let mut respelt: Vec<(String, String)> = Vec::new();
+        each_word(question, |word| {
+            let is_new = !respelt.iter().any(|(known, _)| known == word);
+            let may_be_misspelt = (4..=TERM_BYTES_MAX / 2).contains(&word.len()) && !vectors::is_word(word);
+            if respelt.len() < RESPELT_WORDS_MAX && is_new && may_be_misspelt {
+                let term = terms(word).pop().unwrap_or_default();
+                let near =
+                    nearest(&term, self.postings.keys().map(String::as_str).filter(|known| known.len() > 2));
+                respelt.extend(near.map(|near| (word.to_owned(), near.to_owned())));
+            }
+        });
+        respelt
     }
 }
 
@@ -320,9 +332,22 @@ mod tests {
     fn a_misspelt_word_is_respelt_if_nothing_else_is_found() {
         let index = index(&[("create_issue", "Open an issue."), ("merge", "Join branches.")]);
         let found = index.find("isue", 5, |_| true);
-        assert_eq!(found.respelt, [("isu".to_owned(), Some("issu".to_owned()))]);
+        assert_eq!(found.respelt, [("isue".to_owned(), "issu".to_owned())]);
+        assert_eq!(index.find("film", 5, |_| true).respelt, [], "a word of the language is not misspelt");
         assert_eq!(found.hits.first().map(|hit| hit.document), Some(0));
         assert_eq!(index.find("qqqqqqqq", 5, |_| true).hits, []);
+    }
+
+    #[test]
+    fn other_words_for_the_same_find_a_tool_by_what_it_is_about_or_by_known_pairs() {
+        let tools = [("weather", "Forecast of temperature and rain."), ("merge", "Join two branches.")];
+        assert_eq!(order(&index(&tools), "how hot and humid is the climate")[..1], [0]);
+        let mut words_alone = Weights::TUNED;
+        (words_alone.about, words_alone.about_min) = (0.0, 2.0);
+        let document = Arc::new(Document::new(&Texts { name: "remove_it", ..Texts::default() }));
+        assert_eq!(order(&Index::new(vec![document.clone()], words_alone), "delete"), [0]);
+        words_alone.alike = 0.0;
+        assert_eq!(order(&Index::new(vec![document], words_alone), "delete"), [0; 0]);
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub const FOUND_DEFAULT: usize = 5;
 pub const FOUND_MAX: usize = 100;
 /// Names that can be described at once.
 pub const DESCRIBED_MAX: usize = 20;
+/// Unknown names for which similar ones are looked for at once.
+const SUGGESTIONS_MAX: usize = 4;
+/// Tools of a server without a search that are given unless asked for more.
+pub const LISTED_DEFAULT: usize = 50;
 /// Names that are told when nothing fits.
 const NEAREST_MAX: usize = 3;
 
@@ -119,18 +123,17 @@ pub fn found(tools: &Tools, question: &Question<'_>) -> String {
             if more == 0 { String::new() } else { format!(" {more} more: say a query, or a larger limit.") };
         return format!("{} of {} tools.{rest}\n{}", shown.len(), all.len(), lines(&shown));
     }
-    let Found { hits, respelt } = tools.find(question.query, question.server, question.limit);
+    let Found { hits, respelt, is_vague } = tools.find(question.query, question.server, question.limit);
     let entries: Vec<&Entry> = hits.iter().filter_map(|hit| tools.entries().get(hit.document)).collect();
     if entries.is_empty() {
         return missed(question, &all);
     }
-    let instead: Vec<String> = respelt
-        .iter()
-        .filter_map(|(word, near)| near.as_ref().map(|near| format!("\"{near}\" for \"{word}\"")))
-        .collect();
+    let instead: Vec<String> =
+        respelt.iter().map(|(word, near)| format!("\"{near}\" for \"{word}\"")).collect();
     let instead =
         if instead.is_empty() { String::new() } else { format!(" Looked for {}.", instead.join(", ")) };
-    format!("Best {} of {} tools.{instead}\n{}", entries.len(), all.len(), lines(&entries))
+    let vague = if is_vague { " None has a word of the query; these are nearest." } else { "" };
+    format!("Best {} of {} tools.{instead}{vague}\n{}", entries.len(), all.len(), lines(&entries))
 }
 
 fn lines(entries: &[&Entry]) -> String {
@@ -171,12 +174,12 @@ fn near<'a>(name: &str, all: &[&'a Entry]) -> Vec<&'a str> {
 /// The definitions of these tools.
 #[must_use]
 pub fn described(tools: &Tools, names: &[String]) -> String {
-    let mut told = String::new();
+    let (mut told, mut suggestions) = (String::new(), SUGGESTIONS_MAX);
     for name in names.iter().take(DESCRIBED_MAX) {
         let entry = tools.get(name).filter(|entry| entry.can_be_found());
         let text = match entry {
             Some(entry) => whole(entry),
-            None => unknown(tools, name),
+            None => unknown(tools, name, &mut suggestions),
         };
         if told.len() + text.len() > DESCRIBED_BYTES_MAX && !told.is_empty() {
             told.push_str("\nNo room for more: ask for fewer at once.");
@@ -190,7 +193,10 @@ pub fn described(tools: &Tools, names: &[String]) -> String {
     told
 }
 
-fn unknown(tools: &Tools, name: &str) -> String {
+fn unknown(tools: &Tools, name: &str, suggestions: &mut usize) -> String {
+    // Each looks through all names.
+    let Some(left) = suggestions.checked_sub(1) else { return format!("{name}: no such tool.") };
+    *suggestions = left;
     let all: Vec<&Entry> = tools.entries().iter().filter(|entry| entry.can_be_found()).collect();
     let near = near(name, &all);
     let near = if near.is_empty() { String::new() } else { format!(" Nearest names: {}.", near.join(", ")) };

@@ -185,8 +185,9 @@ mod tests {
 
     fn result(text: &str) -> String {
         let image = json!({"type": "image", "data": "A".repeat(4000), "mimeType": "image/png"});
+        let last = json!({"type": "text", "text": "last"});
         let blocks =
-            json!([{"type": "text", "text": "first\n"}, image, {"type": "text", "text": text, "x": 1}]);
+            json!([{"type": "text", "text": "first\n"}, image, {"type": "text", "text": text, "x": 1}, last]);
         json!({"content": blocks, "structuredContent": {"a": "B".repeat(4000)}, "vendor": 1}).to_string()
     }
 
@@ -213,7 +214,7 @@ mod tests {
             }
             number += 1;
         }
-        assert_eq!(whole, text);
+        assert_eq!(whole, format!("{text}last"), "what comes behind the cut is cut off, too");
         assert!(results.page(&ME, id, number + 1).unwrap_err().contains("pages 2 to"));
         assert!(results.page(&Principal::LocalUser(7), id, 2).unwrap_err().contains("is kept"));
         assert_eq!(named(&format!("{SCHEME}{id}/2")), Some((id, 2)));

@@ -5,6 +5,8 @@ use crate::context::definition::Definition;
 use crate::context::index::{Document, Found, Index, Weights};
 use crate::context::meta::MetaTool;
 use crate::context::{arguments, compact, signature, tokens};
+use crate::limits::VALIDATORS_KEPT_MAX;
+use crate::mcp::object::{Keys, Object};
 use crate::mcp::within::array;
 use jsonschema::Validator;
 use only1mcp_policy::view::{Expose, ToolView};
@@ -49,6 +51,8 @@ pub struct Tools {
     by_name: HashMap<String, usize>,
     /// Whether texts of results are cut, and must be read on by a tool.
     cuts_results: bool,
+    /// About how many tokens it takes in full.
+    tokens: OnceLock<usize>,
     /// What each view lists.
     lists: [OnceLock<String>; 4],
     index: OnceLock<Searchable>,
@@ -99,8 +103,8 @@ impl Tools {
     #[must_use]
     pub fn decide(&self, view: ToolView, threshold: u32) -> ToolView {
         let is_small = || {
-            let listed = self.entries.iter().filter(|entry| shows(entry, ToolView::Full));
-            listed.map(|entry| tokens::estimate(&entry.raw)).sum::<usize>() < threshold as usize
+            let listed = || self.entries.iter().filter(|entry| shows(entry, ToolView::Full));
+            *self.tokens.get_or_init(|| listed().map(|entry| counted(&entry.raw)).sum()) < threshold as usize
         };
         match view {
             ToolView::Auto if is_small() => ToolView::Full,
@@ -113,7 +117,8 @@ impl Tools {
     #[must_use]
     pub fn offers(&self, tool: MetaTool, view: ToolView) -> bool {
         match tool {
-            MetaTool::ReadResult => self.cuts_results,
+            // Unless a server has one of that name.
+            MetaTool::ReadResult => self.cuts_results && self.number(tool.name()).is_none(),
             _ => {
                 view == ToolView::Search
                     || self.entries.iter().any(|entry| entry.expose == Some(Expose::Found))
@@ -172,13 +177,27 @@ impl Tools {
     #[must_use]
     pub fn validator(&self, name: &str) -> Option<Arc<Validator>> {
         let number = self.number(name)?;
-        let mut validators = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = validators.entry(number).or_insert_with(|| {
-            let definition = Definition::parse(&self.entries.get(number)?.raw)?;
-            arguments::validator(definition.input_schema()?).map(Arc::new)
-        });
-        made.clone()
+        let kept = || self.validators.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept().get(&number) {
+            return known.clone();
+        }
+        let definition = Definition::parse(&self.entries.get(number)?.raw);
+        let schema = definition.as_ref().and_then(Definition::input_schema);
+        let made = schema.and_then(arguments::validator).map(Arc::new);
+        let mut kept = kept();
+        if kept.len() >= VALIDATORS_KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(number, made.clone());
+        made
     }
+}
+
+/// About how many tokens of a definition a host puts before a model.
+fn counted(raw: &str) -> usize {
+    let Ok(object) = Object::parse(raw, Keys::Exact) else { return tokens::estimate(raw) };
+    let parts = ["name", "description", "inputSchema"];
+    parts.into_iter().filter_map(|part| object.get(part)).map(tokens::estimate).sum()
 }
 
 /// Whether a view lists a tool.

@@ -92,6 +92,12 @@ fn number(bytes: &[u8], index: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(index * 4..index * 4 + 4)?.try_into().ok()?))
 }
 
+/// Whether this is a word that many people write, in lower case.
+#[must_use]
+pub fn is_word(word: &str) -> bool {
+    PARTS.as_ref().is_some_and(|table| table.find(false, word.as_bytes()).is_some())
+}
+
 impl Vector {
     /// Of a text; nothing if no word of it is known.
     #[must_use]

@@ -1,5 +1,6 @@
 //! Text as terms: words split where programs join them, brought to their stems, without those that say nothing.
 
+use crate::limits::TERM_BYTES_MAX;
 use rust_stemmers::{Algorithm, Stemmer};
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -104,7 +105,7 @@ pub fn each_word(text: &str, mut give: impl FnMut(&str)) {
 pub fn terms(text: &str) -> Vec<String> {
     let mut terms = Vec::new();
     each_word(text, |word| {
-        if !SILENT_WORDS.contains(word) {
+        if word.len() <= TERM_BYTES_MAX && !SILENT_WORDS.contains(word) {
             terms.push(ENGLISH.stem(word).into_owned());
         }
     });

@@ -66,6 +66,9 @@ async fn list(core: &Core, asking: &Asking<'_>) -> Result<Answer, RpcError> {
     let Some((key, _)) = members_of(asking.method) else { return Err(asking.not_found()) };
     let catalogue = core.listed_for(asking.caller).await?;
     let view = search::view(core, asking.caller, &catalogue.shown);
+    if asking.method == Method::ToolsList {
+        search::prepare(&catalogue.shown, view).await;
+    }
     let list = catalogue.list(asking.method, view);
     Ok(match asking.caller.era {
         Era::Legacy => asking.result(&format!("{{\"{key}\":{list}}}")),

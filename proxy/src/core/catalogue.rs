@@ -123,13 +123,14 @@ impl Catalogue {
     /// What a client is told that asks for a tool that is not there.
     #[must_use]
     pub fn unknown_tool(&self, name: &str) -> RpcError {
-        self.tools.unknown("tool", name, &self.members)
+        self.tools
+            .unknown("tool", name, &self.members, |near| self.shown.get(near).is_none_or(Entry::can_be_found))
     }
 
     /// What a client is told that asks for a prompt that is not there.
     #[must_use]
     pub fn unknown_prompt(&self, name: &str) -> RpcError {
-        self.prompts.unknown("prompt", name, &self.members)
+        self.prompts.unknown("prompt", name, &self.members, |_| true)
     }
 }
 
@@ -165,7 +166,13 @@ impl Names {
         self.targets.get(name).or_else(|| self.bare.get(name)?.as_ref())
     }
 
-    fn unknown(&self, kind: &str, name: &str, members: &[Arc<Member>]) -> RpcError {
+    fn unknown(
+        &self,
+        kind: &str,
+        name: &str,
+        members: &[Arc<Member>],
+        may_be_told: impl Fn(&str) -> bool,
+    ) -> RpcError {
         let mut message = format!("unknown {kind}: {name}");
         if self.bare.get(name).is_some_and(Option::is_none) {
             let owners: Vec<&str> = self
@@ -175,7 +182,9 @@ impl Names {
                 .map(|(full, _)| full.as_str())
                 .collect();
             message.push_str(&format!("; several servers have it: {}", sorted(owners).join(", ")));
-        } else if let Some(near) = nearest(name, self.targets.keys().map(String::as_str)) {
+        } else if let Some(near) =
+            nearest(name, self.targets.keys().map(String::as_str).filter(|near| may_be_told(near)))
+        {
             message.push_str(&format!("; did you mean {near}?"));
         }
         let missing: Vec<&str> = members

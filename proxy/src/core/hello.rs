@@ -47,7 +47,9 @@ impl Hello {
             (!text.is_empty()).then(|| format!("# {name}\n\n{text}"))
         });
         let instructions = if view == ToolView::Search {
-            let can_be_found = |member: &&Arc<Member>| member.server.view().expose != Some(Expose::Hidden);
+            let can_be_found = |member: &&Arc<Member>| {
+                !matches!(member.server.view().expose, Some(Expose::Hidden | Expose::Listed))
+            };
             let names = catalogue.members.iter().filter(can_be_found).map(|member| member.name().as_str());
             meta::instructions(&names.collect::<Vec<_>>())
         } else {

@@ -8,7 +8,7 @@ use crate::core::member::{Bell, Member};
 use crate::exchange::Audience;
 use crate::servers::server::{Server, Tenant};
 use crate::servers::spawn::InForce;
-use only1mcp_policy::view::{Scope, ServerView};
+use only1mcp_policy::view::{ProxyView, Scope, ServerView};
 use only1mcp_wire::ServerName;
 use std::sync::{Arc, PoisonError, Weak};
 use tokio::sync::watch;
@@ -54,10 +54,19 @@ impl Core {
                 if member.forget_refused(&view.tools) && member.owner.is_none() {
                     changed.push(member.name().clone());
                 }
+                let shown = shows_other_tools(&member.server.view(), view);
                 member.server.set_view((*view).clone());
                 member.rules_changed();
+                if shown {
+                    changed.push(member.name().clone());
+                }
             }
         }
+        let is_shown_so = |proxy: &ProxyView| (proxy.view, proxy.auto_threshold, proxy.views.clone());
+        if is_shown_so(&old.view.proxy) != is_shown_so(&new.view.proxy) {
+            changed.extend(catalogue.members.iter().map(|member| member.name().clone()));
+        }
+        changed.dedup();
         for name in changed {
             self.lists_changed(&name, Which::ALL, &Audience::Everybody);
         }
@@ -98,6 +107,14 @@ impl Core {
         *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = catalogue;
         self.instances.forget_catalogues();
     }
+}
+
+/// Whether clients see other tools, or see them otherwise.
+fn shows_other_tools(old: &ServerView, new: &ServerView) -> bool {
+    let told = |view: &ServerView| {
+        (view.expose, view.read_only.clone(), view.trust_annotations, view.results.max_tokens.is_some())
+    };
+    told(old) != told(new)
 }
 
 /// Whether it can go on under this view. Who shares its processes decides what they are, so that may not change.

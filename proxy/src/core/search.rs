@@ -1,24 +1,27 @@
 //! Our own tools at work: what clients find, call by name and read on in, and what the views ask of calls.
 
 use crate::context::definition::Definition;
-use crate::context::meta::{self, FOUND_DEFAULT, FOUND_MAX, MetaTool, Question};
+use crate::context::meta::{self, FOUND_DEFAULT, FOUND_MAX, LISTED_DEFAULT, MetaTool, Question};
 use crate::context::tools::Tools;
 use crate::context::{arguments, results, sentences};
 use crate::core::asking::Asking;
 use crate::core::catalogue::Catalogue;
+use crate::core::listing::Item;
 use crate::core::member::Member;
 use crate::core::{Core, aggregate, single};
 use crate::exchange::{Answer, Caller, Era};
-use crate::limits::SERVER_ABOUT_BYTES;
+use crate::limits::{CHECKED_ARGUMENTS_BYTES_MAX, FIRST_LIST_WAIT, SERVER_ABOUT_BYTES};
 use crate::mcp::error::{INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, RpcError};
 use crate::mcp::method::Method;
-use crate::mcp::object::{Keys, Object, quote, text_of};
+use crate::mcp::object::{Keys, Object, cut, quote, text_of};
 use crate::mcp::request::IMPLEMENTATION;
 use crate::servers::server::Server;
 use only1mcp_policy::view::{Expose, ToolView};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 /// Where a call was made.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +42,7 @@ pub enum Check {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Find<'a> {
     #[serde(borrow)]
     query: Cow<'a, str>,
@@ -48,11 +52,13 @@ struct Find<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Describe {
     names: Vec<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Read<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
@@ -119,7 +125,11 @@ impl<'a> Offered<'a> {
                 let catalogue = core.listed_for(asking.caller).await?;
                 (catalogue.shown.clone(), Some(catalogue))
             }
-            Place::Server(member) => (member.shown(), None),
+            Place::Server(member) => {
+                // As the aggregate waits for those that were never seen.
+                let _ = timeout(FIRST_LIST_WAIT, member.settled()).await;
+                (member.shown(), None)
+            }
         };
         Ok(Self { core, asking, place, tools, catalogue })
     }
@@ -127,10 +137,15 @@ impl<'a> Offered<'a> {
     async fn answer(&self, own: MetaTool, params: &Object<'_>) -> Result<Answer, RpcError> {
         let arguments = params.get("arguments").unwrap_or("{}");
         let said = match own {
-            MetaTool::FindTools => read_arguments(arguments).and_then(|find| self.find(&find)),
-            MetaTool::DescribeTools => {
-                read_arguments(arguments).map(|Describe { names }| meta::described(&self.tools, &names))
-            }
+            MetaTool::FindTools => match read_arguments(arguments) {
+                Ok(find) => self.find(&find).await,
+                Err(why) => Err(why),
+            },
+            MetaTool::DescribeTools => match read_arguments(arguments) {
+                Ok(Describe { names }) if names.is_empty() => Err("\"names\" is empty".to_owned()),
+                Ok(Describe { names }) => Ok(self.described(names).await),
+                Err(why) => Err(why),
+            },
             MetaTool::ListServers => Ok(self.servers()),
             MetaTool::ReadResult => read_arguments(arguments).and_then(|read| self.read(&read)),
             MetaTool::CallTool | MetaTool::CallReadTool => match self.inner(own, arguments) {
@@ -151,16 +166,32 @@ impl<'a> Offered<'a> {
         })
     }
 
-    fn find(&self, find: &Find<'_>) -> Result<String, String> {
+    /// Full names of tools that were named by their own.
+    async fn described(&self, names: Vec<String>) -> String {
+        let names = names.into_iter().map(|name| self.full_name(&name).unwrap_or(name)).collect::<Vec<_>>();
+        let tools = self.tools.clone();
+        apart(move || meta::described(&tools, &names)).await
+    }
+
+    fn full_name(&self, name: &str) -> Option<String> {
+        let catalogue = self.catalogue.as_ref().filter(|_| self.tools.get(name).is_none())?;
+        catalogue.full_name(catalogue.tool(name)?).map(str::to_owned)
+    }
+
+    async fn find(&self, find: &Find<'_>) -> Result<String, String> {
         if let (Some(server), Some(_)) = (&find.server, &self.catalogue)
             && !self.servers_found().any(|(name, _)| name == server.as_ref())
         {
             let known: Vec<&str> = self.servers_found().map(|(name, _)| name).collect();
             return Err(format!("no server is called \"{server}\"; there are {}", known.join(", ")));
         }
-        let server = find.server.as_deref().filter(|_| self.catalogue.is_some());
-        let limit = find.limit.unwrap_or(FOUND_DEFAULT).clamp(1, FOUND_MAX);
-        let mut found = meta::found(&self.tools, &Question { query: &find.query, server, limit });
+        let server = find.server.clone().filter(|_| self.catalogue.is_some()).map(Cow::into_owned);
+        let default = if find.query.trim().is_empty() { LISTED_DEFAULT } else { FOUND_DEFAULT };
+        let limit = find.limit.unwrap_or(default).clamp(1, FOUND_MAX);
+        let (tools, query) = (self.tools.clone(), find.query.clone().into_owned());
+        let mut found =
+            apart(move || meta::found(&tools, &Question { query: &query, server: server.as_deref(), limit }))
+                .await;
         let members = self.catalogue.iter().flat_map(|catalogue| &catalogue.members);
         let starting: Vec<&str> =
             members.filter(|member| !member.is_settled()).map(|member| member.name().as_str()).collect();
@@ -186,7 +217,7 @@ impl<'a> Offered<'a> {
             let facts = member.server.facts();
             let about = facts.as_ref().and_then(|facts| facts.instructions.as_deref()).unwrap_or_default();
             let about = sentences::first_sentence(about, SERVER_ABOUT_BYTES);
-            let about = if about.is_empty() { about } else { format!(". {about}") };
+            let about = if about.is_empty() { some_of(&member.lists().tools) } else { format!(". {about}") };
             let state = match member.server.state().word() {
                 "ready" | "idle" => String::new(),
                 word => format!(", {word}"),
@@ -215,17 +246,45 @@ impl<'a> Offered<'a> {
         let inner = object.get("arguments").unwrap_or("{}");
         // Some models send them as text.
         let inner = text_of(inner).map_or_else(|| inner.to_owned(), Cow::into_owned);
+        let inner = if inner == "null" { "{}".to_owned() } else { inner };
         if !inner.trim_start().starts_with('{') {
             return Err("\"arguments\" must be an object".to_owned());
         }
         Object::parse(&inner, Keys::Exact).map_err(|error| format!("\"arguments\": {error}"))?;
-        let reads = || self.tools.get(&name).is_some_and(|entry| entry.only_reads);
+        let full_name = self.full_name(&name);
+        let full_name = full_name.as_deref().unwrap_or(&name);
+        let reads = || self.tools.get(full_name).is_some_and(|entry| entry.only_reads);
         if own == MetaTool::CallReadTool && !reads() {
-            return Err(format!("{name} is not held to only read; call it with call_tool"));
+            return Err(format!("{name} is not marked [reads]; call it with call_tool"));
         }
         Ok((name, inner))
     }
 }
+
+/// Does what may take long where it holds up nobody else.
+async fn apart<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    // Only a panic has no answer.
+    spawn_blocking(work).await.unwrap_or_default()
+}
+
+/// Makes what a view lists, if it was not made yet.
+pub async fn prepare(tools: &Arc<Tools>, view: ToolView) {
+    if view != ToolView::Full {
+        let tools = tools.clone();
+        apart(move || tools.list(view).len()).await;
+    }
+}
+
+/// A few names, of a server that says nothing of itself.
+fn some_of(tools: &[Item]) -> String {
+    let names: Vec<&str> = tools.iter().take(NAMES_MAX).map(|tool| cut(&tool.key, NAME_BYTES_MAX)).collect();
+    let more = if tools.len() > names.len() { ", …" } else { "" };
+    if names.is_empty() { String::new() } else { format!(": {}{more}", names.join(", ")) }
+}
+
+/// Names that stand for a server that says nothing of itself, and bytes of each.
+const NAMES_MAX: usize = 6;
+const NAME_BYTES_MAX: usize = 40;
 
 fn read_arguments<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, String> {
     serde_json::from_str(raw).map_err(|error| format!("the arguments cannot be read: {error}"))
@@ -254,7 +313,11 @@ pub fn refused(
         return None;
     }
     let (entry, validator) = (tools.get(name)?, tools.validator(name)?);
-    let given = serde_json::from_str(params.get("arguments").unwrap_or("{}")).ok()?;
+    let given = params.get("arguments").filter(|given| *given != "null").unwrap_or("{}");
+    if given.len() > CHECKED_ARGUMENTS_BYTES_MAX {
+        return None;
+    }
+    let given = serde_json::from_str(given).ok()?;
     let mistakes = arguments::mistakes(&validator, &given);
     (!mistakes.is_empty()).then(|| told(asking, &meta::corrected(entry, &mistakes), true))
 }

@@ -1,5 +1,6 @@
 //! `/mcp/SERVER`: one server, nothing prefixed, as transparent as the eras allow.
 
+use crate::context::meta::MetaTool;
 use crate::core::Core;
 use crate::core::asking::Asking;
 use crate::core::gate;
@@ -12,7 +13,7 @@ use crate::limits::{SUBSCRIPTIONS_MAX, WATCHED_URI_BYTES_MAX};
 use crate::mcp::error::RpcError;
 use crate::mcp::level::Level;
 use crate::mcp::method::Method;
-use crate::mcp::object::{Keys, Object, quote};
+use crate::mcp::object::{Keys, Object, elements, quote};
 use crate::mcp::within::{array, in_member};
 use crate::servers::era::Facts;
 use crate::servers::pending::ReplyKind;
@@ -120,11 +121,13 @@ async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answe
         return Ok(asking.own_result(&format!("{{\"{list}\":{entries}}}"), &facts.info));
     }
     let view = member.server.view();
+    let reads_on = member.shown().offers(MetaTool::ReadResult, shown);
     let level = core.sessions.level(asking.caller.session);
     let answered = asking.ask_plainly(&member.server, asking.params, level).await?;
     asking.pass_on_answer(&member.server, &answered, &answered.facts.info, |result| {
         if asking.method == Method::ToolsList {
-            in_view(without_refused(result, list, key, &view.tools), list, shown)
+            let tools = in_view(without_refused(result, list, key, &view.tools), list, shown);
+            if reads_on { with_own(tools, list, MetaTool::ReadResult) } else { tools }
         } else {
             result.into()
         }
@@ -150,6 +153,18 @@ fn in_view<'a>(result: Cow<'a, str>, list: &str, view: ToolView) -> Cow<'a, str>
     }
     let changed = in_member(&result, list, |tools| Some(search::shortened(view, tools)));
     changed.map_or(result, Cow::Owned)
+}
+
+/// The result with one of our own tools at its end, on its last page.
+fn with_own<'a>(result: Cow<'a, str>, list: &str, own: MetaTool) -> Cow<'a, str> {
+    let is_last = Object::parse(&result, Keys::Exact).is_ok_and(|object| object.get("nextCursor").is_none());
+    let added = is_last.then(|| {
+        in_member(&result, list, |tools| {
+            let all = elements(tools)?;
+            Some(array(all.into_iter().chain(std::iter::once(own.definition()))))
+        })
+    });
+    added.flatten().map_or(result, Cow::Owned)
 }
 
 /// What a server says of itself: of the running process, or of the last one.

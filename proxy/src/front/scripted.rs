@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
+use only1mcp_policy::view::ToolView;
 use only1mcp_wire::ServerName;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -170,8 +171,8 @@ impl Exchange for Scripted {
         (tool == "echo").then(|| Bytes::from(schema))
     }
 
-    fn shows_changes_of_tools(&self, _: &Caller) -> bool {
-        true
+    fn shows_changes_of_tools(&self, caller: &Caller) -> bool {
+        caller.view != Some(ToolView::Search)
     }
 
     fn has_server(&self, name: &ServerName) -> bool {

@@ -1,6 +1,7 @@
 //! Names on the aggregate endpoint: `server__tool`, always the same for the same server and tool,
 //! whatever other servers there are.
 
+use crate::limits::NEAR_NAME_BYTES_MAX;
 use sha2::{Digest, Sha256};
 
 /// Between a server's name and its tool's. No server's name holds an underscore.
@@ -33,9 +34,13 @@ pub fn split(name: &str) -> Option<(&str, &str)> {
 /// The most similar of `candidates`, if one is similar enough to be what was meant.
 #[must_use]
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > NEAR_NAME_BYTES_MAX {
+        return None;
+    }
     let close_enough = (name.chars().count() / 3).max(2);
     candidates
-        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= close_enough * 4)
+        .map(|candidate| (distance(name, candidate, close_enough), candidate))
         .filter(|(distance, _)| *distance <= close_enough)
         .min()
         .map(|(_, candidate)| candidate)
@@ -51,11 +56,10 @@ fn mark(server: &str, name: &str) -> String {
     digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Insertions, removals and changes from one text to the other; texts over 128 characters are far apart.
-fn distance(a: &str, b: &str) -> usize {
-    const CHARACTERS_MAX: usize = 128;
+/// Insertions, removals and changes from one text to the other; many if there are more than `max`.
+fn distance(a: &str, b: &str, max: usize) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len() > CHARACTERS_MAX || b.len() > CHARACTERS_MAX {
+    if a.len().abs_diff(b.len()) > max {
         return usize::MAX;
     }
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -67,6 +71,9 @@ fn distance(a: &str, b: &str) -> usize {
             left = (diagonal + usize::from(x != y)).min(left + 1).min(above + 1);
             diagonal = *above;
             next.push(left);
+        }
+        if next.iter().all(|changes| *changes > max) {
+            return usize::MAX;
         }
         row = next;
     }
@@ -109,6 +116,6 @@ mod tests {
         let names = ["files__read_file", "files__write_file", "git__log"];
         assert_eq!(nearest("files__raed_file", names.into_iter()), Some("files__read_file"));
         assert_eq!(nearest("zzz", names.into_iter()), None);
-        assert_eq!((distance("", "abc"), distance("kitten", "sitting")), (3, 3));
+        assert_eq!((distance("", "abc", 3), distance("kitten", "sitting", 3)), (3, 3));
     }
 }

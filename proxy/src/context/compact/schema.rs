@@ -30,7 +30,10 @@ pub fn shorter(raw: &str, tool: &str) -> Option<String> {
     }
     let Value::Object(members) = &mut schema else { return None };
     if freedom == Freedom::Structure {
-        members.shift_remove("$schema");
+        // Some validators judge these by the older dialect alone.
+        if !ASSERTED.iter().any(|key| raw.contains(key)) {
+            members.shift_remove("$schema");
+        }
         members.shift_remove("$id");
         drop_unused(members);
         inline_once_used(members);
@@ -44,6 +47,9 @@ pub fn shorter(raw: &str, tool: &str) -> Option<String> {
     }
     Some(schema.to_string())
 }
+
+/// Keywords that mean more in one dialect than in another.
+const ASSERTED: [&str; 3] = ["\"format\"", "\"content", "\"maxContains\""];
 
 /// Whether any parameter has a description.
 pub fn describes_parameters(raw: &str) -> bool {

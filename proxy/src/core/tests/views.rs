@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::core::scripted::{Bench, Fixture, server_view, view};
 use crate::exchange::Era::{self, Legacy, Modern};
-use crate::exchange::{Caller, Exchange as _};
+use crate::exchange::{Caller, Exchange as _, ServerEvent};
 use crate::servers::spawn::InForce;
 use only1mcp_policy::view::{Expose, PrincipalName, PrincipalView, ResultsView, ServerView, ToolView, View};
 use serde_json::{Value, json};
@@ -182,7 +182,7 @@ async fn what_is_refused_or_only_read_is_so_by_way_of_our_tools_too() {
     let near = call(&bench, "", ToolView::Search, "call_tool", inner("calendar__ecko")).await;
     assert!(near["error"]["message"].as_str().unwrap().contains("did you mean calendar__echo"), "{near}");
     let no = call(&bench, "", ToolView::Search, "call_read_tool", inner("calendar__list_events")).await;
-    assert!(text(&no).contains("not held to only read"), "its server's word alone does not count: {no}");
+    assert!(text(&no).contains("not marked [reads]"), "its server's word alone does not count: {no}");
     assert!(calendar.heard("tools/call").is_empty());
     for change in [(|server| server.read_only = vec!["list_*".into()]) as fn(&mut ServerView), |server| {
         server.trust_annotations = true
@@ -199,6 +199,30 @@ async fn what_is_refused_or_only_read_is_so_by_way_of_our_tools_too() {
         let no = call(&bench, "", ToolView::Search, "call_read_tool", inner("calendar__echo")).await;
         assert_eq!(no["result"]["isError"], true);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_by_its_name_inside_another_tells_its_progress_and_who_has_seen_no_schema_repeats_no_arguments()
+ {
+    let slow = fixture(json!([{"name": "slow", "inputSchema": {"type": "object"}}]));
+    let bench = Bench::start(&[("a", slow.script())]).await;
+    let params =
+        json!({"name": "call_tool", "arguments": {"name": "a__slow"}, "_meta": {"progressToken": "p"}});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let caller = Caller { view: Some(ToolView::Search), ..Bench::caller("", Legacy, Some(1)) };
+    let (sender, mut told) = mpsc::channel(64);
+    bench.raw(caller.clone(), body, sender).await;
+    let progress: Value = serde_json::from_slice(&told.recv().await.unwrap()).unwrap();
+    assert_eq!(
+        (&progress["method"], &progress["params"]["progressToken"]),
+        (&json!("notifications/progress"), &json!("p"))
+    );
+    let schema = |view| bench.core.input_schema(&Caller { view, ..caller.clone() }, "a__slow");
+    assert!(
+        schema(None).is_some()
+            && schema(Some(ToolView::Compact)).is_some()
+            && schema(Some(ToolView::Brief)).is_none()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,10 +246,53 @@ async fn servers_are_listed_found_or_hidden_as_they_are_told_to_be() {
     assert_eq!(listed(&bench, "calendar", None).await, ["echo", "list_events"], "its own endpoint has them");
     let found = call(&bench, "", ToolView::Search, "find_tools", json!({"query": "calendar event"})).await;
     assert!(text(&found).starts_with("No tool fits") && !text(&found).contains("calendar__"), "{found}");
+    let described =
+        call(&bench, "", ToolView::Search, "describe_tools", json!({"names": ["calendar__echo"]})).await;
+    assert!(text(&described).starts_with("calendar__echo: no such tool"), "{described}");
     let servers = call(&bench, "", ToolView::Search, "list_servers", json!({})).await;
     assert!(text(&servers).contains("mail: 1 tools") && !text(&servers).contains("calendar"), "{servers}");
     let called = call(&bench, "", ToolView::Full, "calendar__echo", json!({"title": "a"})).await;
     assert!(called["result"].is_object(), "{called}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_reload_takes_back_is_in_force_at_once() {
+    let (bench, ..) = bench_with(|view| view.servers[0].read_only = vec!["*".into()]).await;
+    let read = json!({"name": "calendar__list_events"});
+    let answer = call(&bench, "", ToolView::Search, "call_read_tool", read.clone()).await;
+    assert!(answer["result"]["isError"].is_null(), "{answer}");
+    let mut events = bench.core.events();
+    let mut changed = view(&["calendar", "mail"]);
+    bench.launcher.in_force.send_replace(Arc::new(InForce { generation: 2, view: changed.clone() }));
+    assert!(matches!(events.recv().await, Ok(ServerEvent::ListChanged(_))));
+    let answer = call(&bench, "", ToolView::Search, "call_read_tool", read).await;
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    changed.servers[0].expose = Some(Expose::Hidden);
+    bench.launcher.in_force.send_replace(Arc::new(InForce { generation: 3, view: changed.clone() }));
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert_eq!(listed(&bench, "", None).await, ["mail__echo"]);
+    changed.proxy.view = ToolView::Search;
+    bench.launcher.in_force.send_replace(Arc::new(InForce { generation: 4, view: changed }));
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert_eq!(listed(&bench, "", None).await, OWN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_tools_are_called_like_ours_gets_in_nobodys_way() {
+    let schema = json!({"type": "object", "properties": {"query": {"type": "string", "x-mcp-header": "Q"}}});
+    let like_ours = json!([{"name": "find_tools", "inputSchema": schema}, {"name": "read_result", "inputSchema": schema}]);
+    let like_ours = fixture(like_ours);
+    let mut view = view(&["evil"]);
+    view.servers[0].results.max_tokens = Some(100);
+    let bench = Bench::start_with(&[("evil", like_ours.script())], view);
+    bench.core.settled(std::time::Duration::from_secs(60)).await;
+    for place in ["", "evil"] {
+        let caller = Caller { view: Some(ToolView::Search), ..Bench::caller(place, Modern, None) };
+        assert_eq!(bench.core.input_schema(&caller, "find_tools"), None, "no header is asked for");
+    }
+    assert_eq!(listed(&bench, "evil", None).await, ["find_tools", "read_result"]);
+    let own = call(&bench, "evil", ToolView::Full, "read_result", json!({"query": "x"})).await;
+    assert!(text(&own).contains("\"query\":\"x\""), "its own tool answers: {own}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,7 +345,9 @@ async fn a_long_result_is_cut_and_read_on_by_tool_and_by_resource() {
         view.servers[0] = ServerView { results, ..server_view("calendar") };
     })
     .await;
-    assert_eq!(listed(&bench, "", None).await.last().unwrap(), "read_result");
+    for place in ["", "calendar"] {
+        assert_eq!(listed(&bench, place, None).await.last().unwrap(), "read_result");
+    }
     let long: String = (0..200).map(|n| format!("line {n}\n")).collect();
     for (place, name) in [("", "calendar__echo"), ("calendar", "echo")] {
         let cut = call(&bench, place, ToolView::Full, name, json!({"title": long})).await;

@@ -191,6 +191,21 @@ async fn get_streams_what_concerns_the_session() {
 }
 
 #[tokio::test]
+async fn who_searches_for_tools_hears_nothing_of_changed_ones_all_session_long() {
+    let bench = Bench::new();
+    let body = request("initialize", json!({"protocolVersion": "2024-11-05", "capabilities": {}}));
+    let reply = bench.send(Bench::request("POST", "/view/search/mcp", &[], &body)).await;
+    let id = reply.header("mcp-session-id").unwrap().to_owned();
+    let headers = [("mcp-session-id", &*id)];
+    // The view is the one it began with, whatever the URL says now.
+    bench.post(&headers, &request("resources/subscribe", json!({"uri": "x:1"}))).await;
+    let mut open = stream(&bench, &id).await;
+    bench.core.tools_changed();
+    bench.core.updated("x:1");
+    assert!(chunk(&mut open).await.unwrap().contains("notifications/resources/updated"));
+}
+
+#[tokio::test]
 async fn each_message_goes_to_exactly_one_stream() {
     let bench = Bench::new();
     let (id, _) = initialize(&bench, "2025-06-18").await;
