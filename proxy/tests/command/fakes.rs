@@ -18,7 +18,7 @@ const COMPILE: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 case "$1" in
   check) if [ "$3" = builtin ]; then exit 0; fi; cat "$3" >&2; exit 65 ;;
-  view) echo '{"proxy":{"listen":"127.0.0.1:0","name_characters_max":48,"rate_limit":null},"servers":[]}' ;;
+  view) echo '{"proxy":{"listen":"127.0.0.1:0","name_characters_max":48,"rate_limit":null,"view":"full","auto_threshold":10000,"views":[]},"servers":[]}' ;;
   *) echo "$@"; echo "to the log" >&2; exit 3 ;;
 esac
 "#;

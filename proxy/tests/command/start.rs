@@ -172,11 +172,14 @@ fn a_configuration_with_errors_starts_nothing() {
 }
 
 #[test]
-fn views_that_do_not_exist_yet_are_refused() {
+fn a_view_that_is_typed_is_handed_to_the_proxy_and_one_that_does_not_exist_is_refused() {
     let fakes = Fakes::new(&Proxy::Stays);
-    let (code, said) = ended(&fakes.placed(&["start", "--view", "search"]).output().unwrap());
-    assert_eq!(code, Some(69));
-    assert!(said.contains("not built yet"), "{said}");
+    let _daemon = fakes.started(&["--view", "search"]);
+    let proxy = fakes.starts("only1mcp", 1).remove(0);
+    assert!(proxy.contains("--view search"), "{proxy}");
+    let (code, said) = ended(&fakes.placed(&["start", "--view", "smart"]).output().unwrap());
+    assert_eq!(code, Some(64));
+    assert!(said.contains("[possible values: full, compact, brief, search, auto]"), "{said}");
 }
 
 #[test]
