@@ -166,7 +166,7 @@ pub const VALIDATORS_KEPT_MAX: usize = 128;
 /// Bytes of arguments that are held against a schema; those of longer ones are left to the server.
 pub const CHECKED_ARGUMENTS_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a name to which similar ones are looked for.
-pub const NEAR_NAME_BYTES_MAX: usize = 64;
+pub const NEAR_NAME_BYTES_MAX: usize = 128;
 /// Words of a question that are taken for misspelt.
 pub const RESPELT_WORDS_MAX: usize = 5;
 /// Bytes of a word that is a term: what is longer is no word.
