@@ -1,6 +1,6 @@
 //! Whether arguments fit a tool's schema: asked where a client has not seen the schema and may be wrong.
 
-use crate::limits::{CHECKED_NODES_MAX, CHECKED_PATTERNS_MAX, PATTERN_BYTES_MAX};
+use crate::limits::{CHECKED_NODES_MAX, CHECKED_PATTERNS_MAX, PATTERN_BYTES_MAX, SCHEMA_DEPTH_MAX};
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
@@ -62,7 +62,8 @@ impl<'a> Budget<'a> {
     }
 
     fn follow(&mut self, reference: &'a str) -> Option<()> {
-        if self.under_way.contains(&reference) {
+        // A long chain would take more stack than there is.
+        if self.under_way.len() >= SCHEMA_DEPTH_MAX || self.under_way.contains(&reference) {
             return None;
         }
         let target = self.root.pointer(reference.strip_prefix('#')?)?;
@@ -119,6 +120,10 @@ mod tests {
         let cycle =
             json!({"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"a": {"$ref": "#/$defs/a"}}}}});
         assert!(validator(&cycle).is_none());
+        let link = |n: usize| (format!("a{n}"), json!({"$ref": format!("#/$defs/a{}", n + 1)}));
+        let mut chain: serde_json::Map<String, Value> = (0..40).map(link).collect();
+        chain.insert("a40".to_owned(), json!({}));
+        assert!(validator(&json!({"$ref": "#/$defs/a0", "$defs": chain})).is_none());
         let mut definitions = json!({"a24": {"type": "string"}});
         for number in 0..24 {
             let next = json!({"$ref": format!("#/$defs/a{}", number + 1)});

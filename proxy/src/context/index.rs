@@ -342,6 +342,9 @@ mod tests {
     fn other_words_for_the_same_find_a_tool_by_what_it_is_about_or_by_known_pairs() {
         let tools = [("weather", "Forecast of temperature and rain."), ("merge", "Join two branches.")];
         assert_eq!(order(&index(&tools), "how hot and humid is the climate")[..1], [0]);
+        let alike = [("open_it", "Open a file of music."), ("open_it", "Open a file of sales.")];
+        assert_eq!(order(&index(&alike), "open the file with songs"), [0, 1]);
+        assert_eq!(order(&index(&[alike[1], alike[0]]), "open the file with songs"), [1, 0]);
         let mut words_alone = Weights::TUNED;
         (words_alone.about, words_alone.about_min) = (0.0, 2.0);
         let document = Arc::new(Document::new(&Texts { name: "remove_it", ..Texts::default() }));

@@ -142,10 +142,11 @@ fn lines(entries: &[&Entry]) -> String {
 
 fn line(entry: &Entry) -> String {
     let reads = if entry.only_reads { " [reads]" } else { "" };
-    let Some(definition) = Definition::parse(&entry.raw) else { return format!("{}{reads}", entry.name) };
+    let name = sentences::on_one_line(&entry.name);
+    let Some(definition) = Definition::parse(&entry.raw) else { return format!("{name}{reads}") };
     let about = sentences::first_sentence(definition.description(), FOUND_DESCRIPTION_BYTES);
     let about = if about.is_empty() { about } else { format!(": {about}") };
-    format!("{}{reads}{about}", signature::signature(&definition, &entry.name))
+    format!("{}{reads}{about}", signature::signature(&definition, &name))
 }
 
 /// Says what was looked at, so that nobody takes it for proof that a thing cannot be done.

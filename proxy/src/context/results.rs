@@ -194,7 +194,9 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_said_so_and_can_be_read_to_its_end() {
         let results = Results::default();
-        let text: String = (0..400).map(|line| format!("line {line} of a long result\n")).collect();
+        let text: String = (0..400)
+            .map(|line| format!("line {line} of a long result that goes on and on and on\n"))
+            .collect();
         let fitted = results.fitted(&ME, cut_at(200), &result(&text)).into_owned();
         let fitted: Value = serde_json::from_str(&fitted).unwrap();
         assert_eq!((&fitted["vendor"], &fitted["content"][2]["x"]), (&json!(1), &json!(1)));

@@ -70,6 +70,12 @@ pub fn visible(text: &str) -> String {
     visible
 }
 
+/// A name on one line, as it can be seen: two of them never look like two lines of ours.
+#[must_use]
+pub fn on_one_line(name: &str) -> String {
+    visible(name).replace('\n', " ")
+}
+
 /// The pieces that there is room for.
 fn cut(pieces: Vec<Piece>, room: Room) -> String {
     let count = pieces.len();

@@ -23,6 +23,11 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+/// Names that stand for a server that says nothing of itself.
+const NAMES_MAX: usize = 6;
+/// Bytes of each.
+const NAME_BYTES_MAX: usize = 40;
+
 /// Where a call was made.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
@@ -277,14 +282,11 @@ pub async fn prepare(tools: &Arc<Tools>, view: ToolView) {
 
 /// A few names, of a server that says nothing of itself.
 fn some_of(tools: &[Item]) -> String {
-    let names: Vec<&str> = tools.iter().take(NAMES_MAX).map(|tool| cut(&tool.key, NAME_BYTES_MAX)).collect();
+    let name = |tool: &Item| sentences::on_one_line(cut(&tool.key, NAME_BYTES_MAX));
+    let names: Vec<String> = tools.iter().take(NAMES_MAX).map(name).collect();
     let more = if tools.len() > names.len() { ", …" } else { "" };
     if names.is_empty() { String::new() } else { format!(": {}{more}", names.join(", ")) }
 }
-
-/// Names that stand for a server that says nothing of itself, and bytes of each.
-const NAMES_MAX: usize = 6;
-const NAME_BYTES_MAX: usize = 40;
 
 fn read_arguments<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, String> {
     serde_json::from_str(raw).map_err(|error| format!("the arguments cannot be read: {error}"))
