@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// How long one whole test of a policy may take; alone it takes three seconds.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long one whole test of a policy may take; alone it takes ten seconds, on a busy machine six times that.
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// `policy test` of a server, with all directories in the scratch folder.
 fn proving(scratch: &Scratch, server: &str, words: &[&str]) -> Command {
@@ -50,6 +50,12 @@ fn verdict<'a>(document: &'a Value, id: &str) -> &'a str {
     found["verdict"].as_str().unwrap()
 }
 
+/// What an outcome comes from: the attempts with remarks. The whole document would hide them.
+fn remarked(document: &Value) -> Vec<&Value> {
+    let attempts = document["attempts"].as_array().unwrap();
+    attempts.iter().filter(|attempt| attempt["remarks"] != serde_json::json!([])).collect()
+}
+
 /// All files below a folder.
 fn walk(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
@@ -65,9 +71,8 @@ fn the_walls_of_the_embedded_default_hold_and_every_attempt_is_in_the_table() {
     scratch.write("state/servers/probe/shared/kept.txt", "of the real server");
     let before = walk(&scratch.join("state"));
     let outcome = proven(&scratch, "probe", &["--config", "builtin", "--json"]);
-    assert_eq!(outcome.code, 0, "{outcome:?}");
-    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
-    assert_eq!(document["answer"], "hold");
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
+    assert_eq!((outcome.code, &document["answer"]), (0, &"hold".into()), "{:#?}", remarked(&document));
     let attempts = document["attempts"].as_array().unwrap();
     let listed = run::run(Command::new(programs::program("only1mcp-probe")).arg("list"));
     assert_eq!(attempts.len(), listed.stdout.lines().count());
@@ -88,7 +93,7 @@ fn what_the_policy_grants_is_granted_and_not_held() {
     let scratch = configured(grant);
     let outcome = proven(&scratch, "a", &["--config", &config(&scratch), "--json"]);
     let document: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
-    assert_eq!((outcome.code, &document["answer"]), (0, &"hold".into()), "{document:#}");
+    assert_eq!((outcome.code, &document["answer"]), (0, &"hold".into()), "{:#?}", remarked(&document));
     let granted = format!("read {}", scratch.join("canaries").display());
     assert_eq!(document["granted"], serde_json::json!([granted]));
     for id in ["F01.ssh", "F02", "F03", "F04", "N19"] {

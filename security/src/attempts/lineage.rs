@@ -1,6 +1,6 @@
 //! Attacks by what a process may say about itself and its kin: signals by files, terminals, tracing, setuid programs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -12,8 +12,10 @@ use crate::catalogue::{Attempt, BLANK, Control, Expected, Tried};
 use crate::probe::kernel::{self, Answer};
 use crate::probe::{Act, Targets};
 
-/// How often it is looked whether a process was stopped, and how long to wait before each look.
-const STOP_LOOKS: u32 = 10;
+/// How long a process may take to be stopped: it must get the processor for that.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same if its state cannot be seen; whoever can see it looks afterwards.
+const STOP_TIMEOUT_UNSEEN: Duration = Duration::from_millis(100);
 const STOP_LOOK_EVERY: Duration = Duration::from_millis(10);
 const F_SETSIG: i32 = 10;
 const PTRACE_TRACEME: i64 = 0;
@@ -47,14 +49,22 @@ fn signal_by_file(targets: &Targets) -> Tried {
     ])
 }
 
-/// Looks for a moment: a signal takes its time. Inside there is nothing to look at.
+/// Looks until it is: a signal takes its time. Inside there is nothing to look at.
 fn is_stopped(process: i64) -> bool {
     let path = format!("/proc/{process}/status");
-    (0..STOP_LOOKS).any(|_| {
+    let begun = Instant::now();
+    loop {
         std::thread::sleep(STOP_LOOK_EVERY);
-        let status = std::fs::read_to_string(&path).unwrap_or_default();
-        status.lines().any(|line| line.starts_with("State:") && line.contains("T (stopped)"))
-    })
+        let status = std::fs::read_to_string(&path);
+        let timeout = if status.is_ok() { STOP_TIMEOUT } else { STOP_TIMEOUT_UNSEEN };
+        let stopped = |line: &str| line.starts_with("State:") && line.contains("T (stopped)");
+        if status.is_ok_and(|status| status.lines().any(stopped)) {
+            return true;
+        }
+        if begun.elapsed() > timeout {
+            return false;
+        }
+    }
 }
 
 /// A terminal to push input into: one that it was given, or one that it makes.

@@ -13,8 +13,8 @@ use nix::unistd::{Pid, pipe};
 use super::kernel;
 use super::outcome::{Act, Done};
 
-/// How long one attempt may take, in milliseconds.
-const ATTEMPT_MS_MAX: u16 = 10_000;
+/// How long one attempt may take, in milliseconds: thousands of files on a busy machine take some seconds.
+const ATTEMPT_MS_MAX: u16 = 45_000;
 /// Bytes of one attempt's acts, encoded.
 const ACTS_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::fault::{Context, Fault};
 use super::machine::Person;
+use crate::attempts::lookout::MOVE_EVERY;
 
 /// Where everybody may write.
 const SHARED: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
@@ -20,8 +21,6 @@ const SHARED: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 /// How often somebody knocks.
 const KNOCK_EVERY: Duration = Duration::from_millis(20);
-/// How long a directory stays where it is.
-const MOVE_EVERY: Duration = Duration::from_millis(100);
 
 /// Something that goes on in a thread until it is dropped.
 struct Going {
