@@ -6,6 +6,7 @@ use super::directories::Directories;
 use super::exit_code::Exit;
 use super::failure::Failure;
 use super::relay::{Conversation, Outcome};
+use crate::mcp::names::distance;
 use only1mcp_policy::printable::printable;
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -68,34 +69,16 @@ fn fits(c: char) -> bool {
 
 fn unknown(typed: &str, prefixed: &str, names: &[String]) -> Failure {
     let failure = Failure::new(Exit::Data, format!("no tool {typed}"));
-    let mut near: Vec<(usize, String)> =
-        names.iter().map(|name| (distance(prefixed, name), name.replacen("__", ".", 1))).collect();
+    let mut near: Vec<(usize, String)> = names
+        .iter()
+        .map(|name| (distance(prefixed, name, usize::MAX), name.replacen("__", ".", 1)))
+        .collect();
     near.sort();
     let near: Vec<String> = near.into_iter().take(SUGGESTIONS).map(|(_, name)| name).collect();
     if near.is_empty() {
         return failure.help("no server offers a tool yet; see `only1mcp status`");
     }
     failure.help(format!("the nearest are {}; `only1mcp status` says which servers run", near.join(", ")))
-}
-
-/// How many characters must be put in, taken out or changed to make one text of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, c) in one.chars().enumerate() {
-        let mut left = line + 1;
-        let mut diagonal = line;
-        for (cell, &d) in row.iter_mut().skip(1).zip(&other) {
-            let best = (diagonal + usize::from(c != d)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = best;
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// Texts as they are but for what steers a terminal; other contents by a line that names them.
@@ -160,13 +143,6 @@ mod tests {
             failure.to_string().contains("the nearest are files.read_file, files.write_file"),
             "{failure}"
         );
-    }
-
-    #[test]
-    fn the_distance_counts_single_changes() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("same", "same"), 0);
     }
 
     #[test]

@@ -15,3 +15,10 @@ pub fn check(name: &str, text: &str) {
         path.display()
     );
 }
+
+/// `text` as [`Paint::Plain`](crate::command::paint::Paint::Plain) would have written it.
+pub fn without_colour(text: &str) -> String {
+    let (first, coloured) = text.split_once('\x1b').expect("it has no colour");
+    let rest = coloured.split('\x1b').map(|part| part.split_once('m').unwrap().1);
+    std::iter::once(first).chain(rest).collect()
+}

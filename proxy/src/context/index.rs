@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The parts of a definition, as they are weighed.
 pub const FIELDS: usize = 6;
 
-/// What counts how much. [`Weights::TUNED`] is what `cargo bench --bench context -- tune` found.
+/// What counts how much. [`Weights::TUNED`] is what `cargo bench --bench retrieval -- DATA tune` found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
     /// Of a term in its name, description, parameters' names, their descriptions, their values, and its server's name.

@@ -56,8 +56,9 @@ fn mark(server: &str, name: &str) -> String {
     digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Insertions, removals and changes from one text to the other; many if there are more than `max`.
-fn distance(a: &str, b: &str, max: usize) -> usize {
+/// Insertions, removals and changes from one text to the other; some number above `max` if there are more.
+#[must_use]
+pub fn distance(a: &str, b: &str, max: usize) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     if a.len().abs_diff(b.len()) > max {
         return usize::MAX;
@@ -116,6 +117,8 @@ mod tests {
         let names = ["files__read_file", "files__write_file", "git__log"];
         assert_eq!(nearest("files__raed_file", names.into_iter()), Some("files__read_file"));
         assert_eq!(nearest("zzz", names.into_iter()), None);
-        assert_eq!((distance("", "abc", 3), distance("kitten", "sitting", 3)), (3, 3));
+        assert_eq!((distance("", "abc", 3), distance("kitten", "sitting", usize::MAX)), (3, 3));
+        assert_eq!(distance("same", "same", 0), 0);
+        assert!(distance("kitten", "sitting", 2) > 2);
     }
 }
