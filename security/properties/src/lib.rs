@@ -4,11 +4,12 @@
 //!
 //! Reading order: [`bounds`] (what one input may cost); [`wire_message`], [`wire_value`], [`plan`] (the launcher's
 //! contracts); [`policy_document`], [`policy_word`], [`yaml_agreement`] (what an operator writes); [`envelope`],
-//! [`client_message`], [`headers`], [`events`], [`names`] (what clients and servers send).
+//! [`client_message`], [`headers`], [`events`], [`names`], [`definition`] (what clients and servers send).
 #![forbid(unsafe_code)]
 
 pub mod bounds;
 pub mod client_message;
+pub mod definition;
 pub mod envelope;
 pub mod events;
 pub mod headers;
@@ -25,7 +26,7 @@ pub mod yaml_agreement;
 pub type Property = fn(&[u8]);
 
 /// Every property, by the name of its fuzz target and its corpus.
-pub const ALL: [(&str, Property); 11] = [
+pub const ALL: [(&str, Property); 12] = [
     ("wire_message", wire_message::holds),
     ("wire_value", wire_value::holds),
     ("plan", plan::holds),
@@ -37,4 +38,5 @@ pub const ALL: [(&str, Property); 11] = [
     ("headers", headers::holds),
     ("events", events::holds),
     ("names", names::holds),
+    ("definition", definition::holds),
 ];
