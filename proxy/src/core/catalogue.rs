@@ -1,6 +1,7 @@
 //! All servers' lists as clients of the aggregate see them: merged in the order of the configuration, each
 //! entry as its server wrote it but for its name or URI. Built anew when a list changes, never edited.
 
+use crate::context::raw::Raw;
 use crate::context::tools::{Entry, Tools};
 use crate::core::listing::{Item, Lists};
 use crate::core::member::Member;
@@ -222,7 +223,7 @@ pub fn entry_of(view: &ServerView, server: usize, own_name: &str, name: String, 
         server_name: view.id.clone(),
         expose: view.expose,
         only_reads: view.only_reads(own_name) || (view.trust_annotations && says_it_reads(&raw)),
-        raw,
+        raw: Arc::new(Raw::new(&view.id, own_name, raw)),
     }
 }
 

@@ -363,12 +363,11 @@ pub fn read(core: &Core, asking: &Asking<'_>, params: &Object<'_>) -> Option<Res
     })
 }
 
-/// The tools of one server's own endpoint that a view shows, in place of `result`.
+/// The raw array `list` of one server's own endpoint as a view shows it; `tools` are those it had when last seen.
 #[must_use]
-pub fn shortened(view: ToolView, tools: &str) -> String {
-    let entries = crate::mcp::object::elements(tools).unwrap_or_default();
-    let short: Vec<Cow<'_, str>> =
-        entries.into_iter().map(|raw| crate::context::tools::shortened(raw, view)).collect();
+pub fn shortened(view: ToolView, list: &str, tools: &Tools) -> String {
+    let entries = crate::mcp::object::elements(list).unwrap_or_default();
+    let short: Vec<Cow<'_, str>> = entries.into_iter().map(|raw| tools.shortened(raw, view)).collect();
     crate::mcp::within::array(short.iter().map(AsRef::as_ref))
 }
 
