@@ -3,7 +3,7 @@
 //! the same bytes.
 
 use crate::context::definition::Definition;
-use crate::context::index::Document;
+use crate::context::index::{Document, Index, Weights};
 use crate::context::{compact, signature};
 use only1mcp_policy::view::ToolView;
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use std::hash::BuildHasher as _;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-/// A raw definition, of which nothing was made yet that nobody asked for.
+/// A definition as it was written.
 #[derive(Debug)]
 pub struct Raw {
     text: String,
@@ -95,15 +95,19 @@ impl PartialEq for Raw {
 
 impl Eq for Raw {}
 
-/// Definitions that are in some list now, by a hash of each.
+/// Definitions that are in some list now, and the indexes that are made of them.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<HashMap<u64, Weak<Raw>>>);
+pub struct Known {
+    /// By a hash of each.
+    raws: Mutex<HashMap<u64, Weak<Raw>>>,
+    indexes: Mutex<Vec<Weak<Index>>>,
+}
 
 impl Known {
     /// The one that equals `new` and is in a list already; else `new`, and it is known from now on.
     #[must_use]
     pub fn same(&self, new: Arc<Raw>) -> Arc<Raw> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.raws.lock().unwrap_or_else(PoisonError::into_inner);
         let hash = known.hasher().hash_one(new.made_of());
         // A hash alone would let somebody's definition be another's, if two ever had the same.
         if let Some(same) = known.get(&hash).and_then(Weak::upgrade).filter(|known| *known == new) {
@@ -118,7 +122,44 @@ impl Known {
         known.insert(hash, Arc::downgrade(&new));
         new
     }
+
+    /// The index of these documents: one that is in use already, or a new one.
+    #[must_use]
+    pub fn index_of(&self, documents: Vec<Arc<Document>>) -> Arc<Index> {
+        let indexes = || self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = indexes().iter().filter_map(Weak::upgrade).find(|index| index.is_of(&documents));
+        if let Some(same) = same {
+            return same;
+        }
+        // While nothing is locked: it takes long, and that two make the same does no harm.
+        let new = Arc::new(Index::new(documents, Weights::TUNED));
+        let mut indexes = indexes();
+        indexes.retain(|index| index.strong_count() > 0);
+        indexes.push(Arc::downgrade(&new));
+        new
+    }
 }
+
+/// Keeps definitions known as long as the list that has them, while catalogues that show it come and go. Whoever holds
+/// this reads none of them.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Arc<Mutex<Vec<Arc<Raw>>>>);
+
+impl Held {
+    /// Keeps these in place of those of before.
+    pub fn hold(&self, raws: Vec<Arc<Raw>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = raws;
+    }
+}
+
+/// What is held is no part of what a list says.
+impl PartialEq for Held {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Held {}
 
 /// A definition as a view shows it, made anew; unchanged if it cannot be read. What is always listed is not to be most
 /// of a list that is short otherwise.
@@ -171,7 +212,7 @@ mod tests {
         for number in 0..10_000 {
             drop(known.same(raw("s", &number.to_string(), "Gone at once.")));
         }
-        assert!(known.0.lock().unwrap().len() < 10);
+        assert!(known.raws.lock().unwrap().len() < 10);
         assert!(Arc::ptr_eq(&one, &known.same(raw("s", "one", "First."))));
     }
 }

@@ -2,7 +2,7 @@
 //! and found by search. Never changed: a list that changes means another one, made of the same definitions.
 
 use crate::context::definition::Definition;
-use crate::context::index::{Found, Index, Weights};
+use crate::context::index::{Found, Index};
 use crate::context::meta::MetaTool;
 use crate::context::raw::{Known, Raw, shortened};
 use crate::context::{arguments, tokens};
@@ -53,7 +53,7 @@ pub struct Tools {
     tokens: OnceLock<usize>,
     /// What each view lists.
     lists: [OnceLock<String>; 4],
-    index: OnceLock<Index>,
+    index: OnceLock<Arc<Index>>,
     /// What these, those of before and those of others are made of.
     known: Arc<Known>,
     validators: Mutex<HashMap<usize, Option<Arc<Validator>>>>,
@@ -158,11 +158,20 @@ impl Tools {
         self.index().find(question, limit, may)
     }
 
-    fn index(&self) -> &Index {
+    /// What they are found by; made when it is first asked for, and shared by all who see the same definitions.
+    #[must_use]
+    pub fn index(&self) -> &Arc<Index> {
         self.index.get_or_init(|| {
             let documents = self.entries.iter().map(|entry| entry.raw.document().clone());
-            Index::new(documents.collect(), Weights::TUNED)
+            self.known.index_of(documents.collect())
         })
+    }
+
+    /// The definitions of one server's.
+    #[must_use]
+    pub fn raws_of(&self, server: usize) -> Vec<Arc<Raw>> {
+        let its = self.entries.iter().filter(|entry| entry.server == server);
+        its.map(|entry| entry.raw.clone()).collect()
     }
 
     /// What checks a tool's arguments; nothing if only its server can.
@@ -233,6 +242,23 @@ mod tests {
         let document = |tools: &Tools, number: usize| tools.index().document(number).unwrap().clone();
         assert!(Arc::ptr_eq(&document(&before, 1), &document(&after, 0)));
         assert!(!Arc::ptr_eq(&document(&before, 0), &document(&after, 1)), "its description is another");
+    }
+
+    #[test]
+    fn who_sees_the_same_definitions_in_the_same_order_shares_an_index_and_nobody_else_does() {
+        let all = || vec![entry("one", "First."), entry("two", "Second.")];
+        let shared = Tools::new(Vec::new(), false, None);
+        let mine = Tools::new(all(), false, Some(&shared));
+        let hidden = |entry: Entry| Entry { expose: Some(Expose::Hidden), ..entry };
+        let yours = Tools::new(all().into_iter().map(hidden).collect(), false, Some(&shared));
+        assert!(Arc::ptr_eq(mine.index(), yours.index()));
+        let finds = |tools: &Tools| !tools.find("second", None, 5).hits.is_empty();
+        assert!(finds(&mine) && !finds(&yours), "what is hidden stays so");
+        let fewer = Tools::new(vec![entry("one", "First.")], false, Some(&shared));
+        let turned = Tools::new(all().into_iter().rev().collect(), false, Some(&shared));
+        for other in [&fewer, &turned] {
+            assert!(!Arc::ptr_eq(mine.index(), other.index()));
+        }
     }
 
     #[test]

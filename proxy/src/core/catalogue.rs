@@ -81,6 +81,7 @@ impl Catalogue {
             |index, template| uris.outward_template(index, template).into_owned(),
         );
         let shown = Arc::new(shown(&members, &mut tools, before.map(|before| &*before.shown)));
+        hold(&members, &lists, &shown);
         let prompt_list = array(prompts.entries.iter().map(|(_, raw)| raw.as_str()));
         Self { members, uris, shown, tools, prompts, prompt_list, resources, templates }
     }
@@ -211,6 +212,16 @@ fn shown(members: &[Arc<Member>], names: &mut Names, before: Option<&Tools>) -> 
     };
     let entries = all.into_iter().filter_map(entry).collect();
     Tools::new(entries, views.iter().any(|view| view.results.max_tokens.is_some()), before)
+}
+
+/// Where processes are not shared a list that changes ends all clients' catalogues before others are built: what was
+/// made of definitions must outlast them. What all share is taken over from the catalogue before.
+fn hold(members: &[Arc<Member>], lists: &[(String, Arc<Lists>)], shown: &Tools) {
+    for (index, (member, (_, lists))) in members.iter().zip(lists).enumerate() {
+        if member.owner.is_some() {
+            lists.in_aggregate.hold(shown.raws_of(index));
+        }
+    }
 }
 
 /// A tool as its server's settings have it.
