@@ -189,6 +189,13 @@ impl Index {
         Self { documents, postings, weights: Some(weights) }
     }
 
+    /// Whether these are its documents, in this order.
+    #[must_use]
+    pub fn is_of(&self, documents: &[Arc<Document>]) -> bool {
+        let mut pairs = self.documents.iter().zip(documents);
+        self.documents.len() == documents.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
     /// One of its documents.
     #[must_use]
     pub fn document(&self, number: usize) -> Option<&Arc<Document>> {

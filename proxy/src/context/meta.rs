@@ -3,9 +3,10 @@
 use crate::context::definition::Definition;
 use crate::context::index::Found;
 use crate::context::tools::{Entry, Tools};
-use crate::context::{compact, sentences, signature};
+use crate::context::{sentences, signature};
 use crate::limits::{DESCRIBED_BYTES_MAX, FOUND_DESCRIPTION_BYTES};
 use crate::mcp::names::nearest;
+use only1mcp_policy::view::ToolView;
 
 /// One of our own tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +215,7 @@ fn whole(entry: &Entry) -> String {
     });
     match parts {
         Some(parts) if parts.len() <= DESCRIBED_BYTES_MAX => parts,
-        _ => compact::compact(&entry.raw).unwrap_or_else(|| entry.raw.clone()),
+        _ => entry.raw.shown_in(ToolView::Compact).to_owned(),
     }
 }
 

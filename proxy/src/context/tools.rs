@@ -1,10 +1,11 @@
 //! Tools that clients see together, on `/mcp` all of them, on `/mcp/SERVER` those of one server: shown by a view,
-//! and found by search. Never changed: a list that changes means another one, made of the same documents.
+//! and found by search. Never changed: a list that changes means another one, made of the same definitions.
 
 use crate::context::definition::Definition;
-use crate::context::index::{Document, Found, Index, Weights};
+use crate::context::index::{Found, Index};
 use crate::context::meta::MetaTool;
-use crate::context::{arguments, compact, signature, tokens};
+use crate::context::raw::{Known, Raw, shortened};
+use crate::context::{arguments, tokens};
 use crate::limits::VALIDATORS_KEPT_MAX;
 use crate::mcp::object::{Keys, Object};
 use crate::mcp::within::array;
@@ -12,18 +13,15 @@ use jsonschema::Validator;
 use only1mcp_policy::view::{Expose, ToolView};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
-
-static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// What clients call it by.
     pub name: String,
-    /// Its definition under that name, raw.
-    pub raw: String,
+    /// Its definition under that name.
+    pub raw: Arc<Raw>,
     /// What its server calls it by.
     pub own_name: String,
     /// Whose it is: a number its maker gives.
@@ -55,32 +53,23 @@ pub struct Tools {
     tokens: OnceLock<usize>,
     /// What each view lists.
     lists: [OnceLock<String>; 4],
-    index: OnceLock<Searchable>,
-    /// Of tools of before whose definition may be the same.
+    index: OnceLock<Arc<Index>>,
+    /// What these, those of before and those of others are made of.
     known: Arc<Known>,
     validators: Mutex<HashMap<usize, Option<Arc<Validator>>>>,
 }
 
-/// Documents by a hash of what they were made of.
-type Known = HashMap<u64, Arc<Document>>;
-
-#[derive(Debug)]
-struct Searchable {
-    index: Index,
-    documents: Arc<Known>,
-}
-
 impl Tools {
-    /// These tools. What `before` knows of the same definitions is taken over.
+    /// These tools. What was made of the same definitions in `before`, or in others made after it, is taken over.
     #[must_use]
-    pub fn new(entries: Vec<Entry>, cuts_results: bool, before: Option<&Self>) -> Self {
-        let known = before.map(|before| match before.index.get() {
-            Some(searchable) => searchable.documents.clone(),
-            None => before.known.clone(),
-        });
+    pub fn new(mut entries: Vec<Entry>, cuts_results: bool, before: Option<&Self>) -> Self {
+        let known = before.map(|before| before.known.clone()).unwrap_or_default();
+        for entry in &mut entries {
+            entry.raw = known.same(entry.raw.clone());
+        }
         let by_name =
             entries.iter().enumerate().rev().map(|(number, entry)| (entry.name.clone(), number)).collect();
-        Self { entries, by_name, cuts_results, known: known.unwrap_or_default(), ..Self::default() }
+        Self { entries, by_name, cuts_results, known, ..Self::default() }
     }
 
     /// All of them, in their order.
@@ -140,10 +129,21 @@ impl Tools {
 
     fn make_list(&self, view: ToolView) -> String {
         let shown = self.entries.iter().filter(|entry| shows(entry, view));
-        let mut all: Vec<Cow<'_, str>> = shown.map(|entry| shortened(&entry.raw, view)).collect();
+        let mut all: Vec<&str> = shown.map(|entry| entry.raw.shown_in(view)).collect();
         let own = MetaTool::ALL.into_iter().filter(|tool| self.offers(*tool, view));
-        all.extend(own.map(|tool| Cow::Borrowed(tool.definition())));
-        array(all.iter().map(AsRef::as_ref))
+        own.for_each(|tool| all.push(tool.definition()));
+        array(all.into_iter())
+    }
+
+    /// The definition `raw` as a view shows it, made anew only if it is not one of these.
+    #[must_use]
+    pub fn shortened<'a>(&'a self, raw: &'a str, view: ToolView) -> Cow<'a, str> {
+        let object = Object::parse(raw, Keys::Folded).ok();
+        let name = object.and_then(|object| object.get_text("name"));
+        match name.and_then(|name| self.get(&name)).filter(|entry| **entry.raw == *raw) {
+            Some(entry) => Cow::Borrowed(entry.raw.shown_in(view)),
+            None => shortened(raw, view),
+        }
     }
 
     /// The tools that fit a question, but for those that are not to be found; those of one server, if it is named.
@@ -155,22 +155,23 @@ impl Tools {
             };
             self.entries.get(number).as_ref().is_some_and(is_its)
         };
-        self.searchable().index.find(question, limit, may)
+        self.index().find(question, limit, may)
     }
 
-    fn searchable(&self) -> &Searchable {
+    /// What they are found by; made when it is first asked for, and shared by all who see the same definitions.
+    #[must_use]
+    pub fn index(&self) -> &Arc<Index> {
         self.index.get_or_init(|| {
-            let mut documents = Known::with_capacity(self.entries.len());
-            let mut all = Vec::with_capacity(self.entries.len());
-            for entry in &self.entries {
-                let hash = HASHER.hash_one((&entry.server_name, &entry.own_name, &entry.raw));
-                let known = documents.get(&hash).or_else(|| self.known.get(&hash)).cloned();
-                let document = known.unwrap_or_else(|| Arc::new(document(entry)));
-                documents.insert(hash, document.clone());
-                all.push(document);
-            }
-            Searchable { index: Index::new(all, Weights::TUNED), documents: Arc::new(documents) }
+            let documents = self.entries.iter().map(|entry| entry.raw.document().clone());
+            self.known.index_of(documents.collect())
         })
+    }
+
+    /// The definitions of one server's.
+    #[must_use]
+    pub fn raws_of(&self, server: usize) -> Vec<Arc<Raw>> {
+        let its = self.entries.iter().filter(|entry| entry.server == server);
+        its.map(|entry| entry.raw.clone()).collect()
     }
 
     /// What checks a tool's arguments; nothing if only its server can.
@@ -209,36 +210,18 @@ fn shows(entry: &Entry, view: ToolView) -> bool {
     }
 }
 
-/// A definition as a view shows it; unchanged if it cannot be read. What is always listed is not to be most of a list
-/// that is short otherwise.
-#[must_use]
-pub fn shortened(raw: &str, view: ToolView) -> Cow<'_, str> {
-    let short = match view {
-        ToolView::Compact | ToolView::Search => compact::compact(raw),
-        ToolView::Brief => signature::brief(raw),
-        ToolView::Full | ToolView::Auto => None,
-    };
-    short.map_or(Cow::Borrowed(raw), Cow::Owned)
-}
-
-/// A tool is found by its own name and its server's: the two joined would only be words twice.
-fn document(entry: &Entry) -> Document {
-    match Definition::parse(&entry.raw) {
-        Some(definition) => definition.named(&entry.own_name).document(&entry.server_name),
-        None => Document::new(&Default::default()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn raw(name: &str, members: &str) -> Arc<Raw> {
+        Arc::new(Raw::new("s", name, format!(r#"{{"name":"s__{name}",{members}}}"#)))
+    }
+
     fn entry(name: &str, description: &str) -> Entry {
         Entry {
             name: format!("s__{name}"),
-            raw: format!(
-                r#"{{"name":"s__{name}","description":"{description}","inputSchema":{{"type":"object"}}}}"#
-            ),
+            raw: raw(name, &format!(r#""description":"{description}","inputSchema":{{"type":"object"}}"#)),
             own_name: name.to_owned(),
             server: 0,
             server_name: "s".to_owned(),
@@ -256,10 +239,42 @@ mod tests {
         let after =
             Tools::new(vec![entry("two", "Second."), entry("one", "Another.")], false, Some(&between));
         assert_eq!(after.find("second", None, 5).hits.first().map(|hit| hit.document), Some(0));
-        let document =
-            |tools: &Tools, number: usize| tools.searchable().index.document(number).unwrap().clone();
+        let document = |tools: &Tools, number: usize| tools.index().document(number).unwrap().clone();
         assert!(Arc::ptr_eq(&document(&before, 1), &document(&after, 0)));
         assert!(!Arc::ptr_eq(&document(&before, 0), &document(&after, 1)), "its description is another");
+    }
+
+    #[test]
+    fn who_sees_the_same_definitions_in_the_same_order_shares_an_index_and_nobody_else_does() {
+        let all = || vec![entry("one", "First."), entry("two", "Second.")];
+        let shared = Tools::new(Vec::new(), false, None);
+        let mine = Tools::new(all(), false, Some(&shared));
+        let hidden = |entry: Entry| Entry { expose: Some(Expose::Hidden), ..entry };
+        let yours = Tools::new(all().into_iter().map(hidden).collect(), false, Some(&shared));
+        assert!(Arc::ptr_eq(mine.index(), yours.index()));
+        let finds = |tools: &Tools| !tools.find("second", None, 5).hits.is_empty();
+        assert!(finds(&mine) && !finds(&yours), "what is hidden stays so");
+        let fewer = Tools::new(vec![entry("one", "First.")], false, Some(&shared));
+        let turned = Tools::new(all().into_iter().rev().collect(), false, Some(&shared));
+        for other in [&fewer, &turned] {
+            assert!(!Arc::ptr_eq(mine.index(), other.index()));
+        }
+    }
+
+    #[test]
+    fn a_definition_is_shortened_once_for_all_lists_that_have_it_and_for_whoever_brings_its_bytes() {
+        let before = Tools::new(vec![entry("one", "First."), entry("two", "Second.")], false, None);
+        let after = Tools::new(vec![entry("two", "Second."), entry("one", "Else.")], false, Some(&before));
+        let place = |tools: &Tools, number: usize, view| tools.entries[number].raw.shown_in(view).as_ptr();
+        for view in [ToolView::Compact, ToolView::Brief] {
+            assert_eq!(place(&before, 1, view), place(&after, 0, view));
+            assert_ne!(place(&before, 0, view), place(&after, 1, view), "its description is another");
+            let bytes = String::from(&**after.entries[0].raw);
+            assert_eq!(after.shortened(&bytes, view).as_ptr(), place(&after, 0, view));
+            let other = bytes.replace("Second", "Third");
+            assert_eq!(after.shortened(&other, view), shortened(&other, view));
+            assert_eq!(after.shortened("7", view), "7");
+        }
     }
 
     #[test]
@@ -277,7 +292,7 @@ mod tests {
     #[test]
     fn a_schema_is_made_ready_once_and_one_that_cannot_be_followed_is_none() {
         let mut elsewhere = entry("two", "x");
-        elsewhere.raw = r#"{"name":"s__two","inputSchema":{"$ref":"http://127.0.0.1:9/x"}}"#.to_owned();
+        elsewhere.raw = raw("two", r#""inputSchema":{"$ref":"http://127.0.0.1:9/x"}"#);
         let tools = Tools::new(vec![entry("one", "x"), elsewhere], false, None);
         let (one, again) = (tools.validator("s__one").unwrap(), tools.validator("s__one").unwrap());
         assert!(Arc::ptr_eq(&one, &again));

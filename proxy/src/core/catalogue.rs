@@ -1,6 +1,7 @@
 //! All servers' lists as clients of the aggregate see them: merged in the order of the configuration, each
 //! entry as its server wrote it but for its name or URI. Built anew when a list changes, never edited.
 
+use crate::context::raw::Raw;
 use crate::context::tools::{Entry, Tools};
 use crate::core::listing::{Item, Lists};
 use crate::core::member::Member;
@@ -80,6 +81,7 @@ impl Catalogue {
             |index, template| uris.outward_template(index, template).into_owned(),
         );
         let shown = Arc::new(shown(&members, &mut tools, before.map(|before| &*before.shown)));
+        hold(&members, &lists, &shown);
         let prompt_list = array(prompts.entries.iter().map(|(_, raw)| raw.as_str()));
         Self { members, uris, shown, tools, prompts, prompt_list, resources, templates }
     }
@@ -212,6 +214,16 @@ fn shown(members: &[Arc<Member>], names: &mut Names, before: Option<&Tools>) -> 
     Tools::new(entries, views.iter().any(|view| view.results.max_tokens.is_some()), before)
 }
 
+/// Where processes are not shared a list that changes ends all clients' catalogues before others are built: what was
+/// made of definitions must outlast them. What all share is taken over from the catalogue before.
+fn hold(members: &[Arc<Member>], lists: &[(String, Arc<Lists>)], shown: &Tools) {
+    for (index, (member, (_, lists))) in members.iter().zip(lists).enumerate() {
+        if member.owner.is_some() {
+            lists.in_aggregate.hold(shown.raws_of(index));
+        }
+    }
+}
+
 /// A tool as its server's settings have it.
 #[must_use]
 pub fn entry_of(view: &ServerView, server: usize, own_name: &str, name: String, raw: String) -> Entry {
@@ -222,7 +234,7 @@ pub fn entry_of(view: &ServerView, server: usize, own_name: &str, name: String, 
         server_name: view.id.clone(),
         expose: view.expose,
         only_reads: view.only_reads(own_name) || (view.trust_annotations && says_it_reads(&raw)),
-        raw,
+        raw: Arc::new(Raw::new(&view.id, own_name, raw)),
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn of(core: &Core, listen: &[String]) -> String {
 fn servers(catalogue: &Catalogue) -> Vec<String> {
     let server = |(number, member): (usize, &Arc<Member>)| {
         let its = |entry: &&Entry| entry.server == number;
-        let tools = array(catalogue.shown.entries().iter().filter(its).map(|entry| entry.raw.as_str()));
+        let tools = array(catalogue.shown.entries().iter().filter(its).map(|entry| &**entry.raw));
         let id = quote(member.name().as_str());
         let expose =
             member.server.view().expose.map_or_else(|| "null".to_owned(), |expose| quote(expose.word()));

@@ -1,6 +1,7 @@
 //! The lists of one server, fetched page by page and kept as raw entries.
 
 use crate::context::flags::{FlagKind, Flags, flags};
+use crate::context::raw::Held;
 use crate::core::gate;
 use crate::exchange::{Era, List};
 use crate::limits::{LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX, QUOTED_BYTES_MAX};
@@ -29,6 +30,10 @@ pub struct Lists {
     pub flags: Arc<Flags>,
     /// Entries of its list of tools that are not among them, for they cannot be called by a name.
     pub left_out: usize,
+    /// Its tools as the aggregate last showed them to a client that shares no process.
+    pub in_aggregate: Held,
+    /// Its tools as its own endpoint last showed them to such a client.
+    pub at_its_own: Held,
 }
 
 /// One entry of a list.

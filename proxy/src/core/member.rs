@@ -155,8 +155,12 @@ impl Member {
             Entry { expose: None, ..entry }
         };
         let entries = lists.tools.iter().map(entry).collect();
-        let before = shown.as_ref().map(|(_, _, before)| &**before);
-        let tools = Arc::new(Tools::new(entries, view.results.max_tokens.is_some(), before));
+        let of_all = || self.bell.core.upgrade().map(|core| core.catalogue().shown.clone());
+        let before = shown.as_ref().map(|(_, _, before)| before.clone()).or_else(of_all);
+        let tools = Arc::new(Tools::new(entries, view.results.max_tokens.is_some(), before.as_deref()));
+        if self.owner.is_some() {
+            lists.at_its_own.hold(tools.raws_of(0));
+        }
         *shown = Some((lists, view, tools.clone()));
         tools
     }

@@ -28,6 +28,10 @@ const NAMES_MAX: usize = 6;
 /// Bytes of each.
 const NAME_BYTES_MAX: usize = 40;
 
+/// What a client is told whose search has no answer.
+const SEARCH_FAILED: &str = "the search failed; list_servers() says which servers there are, and find_tools with an \
+                             empty query and a server lists its tools";
+
 /// Where a call was made.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
@@ -148,7 +152,7 @@ impl<'a> Offered<'a> {
             },
             MetaTool::DescribeTools => match read_arguments(arguments) {
                 Ok(Describe { names }) if names.is_empty() => Err("\"names\" is empty".to_owned()),
-                Ok(Describe { names }) => Ok(self.described(names).await),
+                Ok(Describe { names }) => self.described(names).await,
                 Err(why) => Err(why),
             },
             MetaTool::ListServers => Ok(self.servers()),
@@ -172,7 +176,7 @@ impl<'a> Offered<'a> {
     }
 
     /// Full names of tools that were named by their own.
-    async fn described(&self, names: Vec<String>) -> String {
+    async fn described(&self, names: Vec<String>) -> Result<String, String> {
         let names = names.into_iter().map(|name| self.full_name(&name).unwrap_or(name)).collect::<Vec<_>>();
         let tools = self.tools.clone();
         apart(move || meta::described(&tools, &names)).await
@@ -196,7 +200,7 @@ impl<'a> Offered<'a> {
         let (tools, query) = (self.tools.clone(), find.query.clone().into_owned());
         let mut found =
             apart(move || meta::found(&tools, &Question { query: &query, server: server.as_deref(), limit }))
-                .await;
+                .await?;
         let members = self.catalogue.iter().flat_map(|catalogue| &catalogue.members);
         let starting: Vec<&str> =
             members.filter(|member| !member.is_settled()).map(|member| member.name().as_str()).collect();
@@ -267,16 +271,22 @@ impl<'a> Offered<'a> {
 }
 
 /// Does what may take long where it holds up nobody else.
-async fn apart<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    // Only a panic has no answer.
-    spawn_blocking(work).await.unwrap_or_default()
+///
+/// # Errors
+/// In words for the client if it panicked: no answer is not the answer that there is nothing.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "looking through the tools failed");
+        SEARCH_FAILED.to_owned()
+    })
 }
 
 /// Makes what a view lists, if it was not made yet.
 pub async fn prepare(tools: &Arc<Tools>, view: ToolView) {
     if view != ToolView::Full {
         let tools = tools.clone();
-        apart(move || tools.list(view).len()).await;
+        // If it failed, the list is made, or fails, where it is asked for.
+        drop(apart(move || tools.list(view).len()).await);
     }
 }
 
@@ -363,12 +373,11 @@ pub fn read(core: &Core, asking: &Asking<'_>, params: &Object<'_>) -> Option<Res
     })
 }
 
-/// The tools of one server's own endpoint that a view shows, in place of `result`.
+/// The raw array `list` of one server's own endpoint as a view shows it; `tools` are those it had when last seen.
 #[must_use]
-pub fn shortened(view: ToolView, tools: &str) -> String {
-    let entries = crate::mcp::object::elements(tools).unwrap_or_default();
-    let short: Vec<Cow<'_, str>> =
-        entries.into_iter().map(|raw| crate::context::tools::shortened(raw, view)).collect();
+pub fn shortened(view: ToolView, list: &str, tools: &Tools) -> String {
+    let entries = crate::mcp::object::elements(list).unwrap_or_default();
+    let short: Vec<Cow<'_, str>> = entries.into_iter().map(|raw| tools.shortened(raw, view)).collect();
     crate::mcp::within::array(short.iter().map(AsRef::as_ref))
 }
 
@@ -376,4 +385,24 @@ pub fn shortened(view: ToolView, tools: &str) -> String {
 #[must_use]
 pub fn says_it_reads(raw: &str) -> bool {
     Definition::parse(raw).and_then(|tool| tool.hint("readOnlyHint")) == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[tokio::test]
+    async fn a_search_that_panics_is_an_error_that_says_what_to_do_and_is_logged_once() {
+        let (mut read, write) = std::io::pipe().unwrap();
+        let log = tracing_subscriber::fmt().with_writer(std::sync::Mutex::new(write)).finish();
+        let logging = tracing::subscriber::set_default(log);
+        let failed = apart(|| -> String { panic!("on purpose") }).await.unwrap_err();
+        assert!(failed.starts_with("the search failed") && failed.contains("list_servers()"), "{failed}");
+        assert_eq!(apart(|| 7).await, Ok(7));
+        drop(logging);
+        let mut logged = String::new();
+        read.read_to_string(&mut logged).unwrap();
+        assert_eq!(logged.lines().filter(|line| line.contains("ERROR")).count(), 1, "{logged}");
+    }
 }

@@ -117,7 +117,10 @@ async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answe
     {
         let lists = member.lists();
         let entries = array(lists.of(asking.method).iter().map(|item| item.raw.as_str()));
-        let entries = if shown == ToolView::Full { entries } else { search::shortened(shown, &entries) };
+        let entries = match shown {
+            ToolView::Full => entries,
+            _ => search::shortened(shown, &entries, &member.shown()),
+        };
         return Ok(asking.own_result(&format!("{{\"{list}\":{entries}}}"), &facts.info));
     }
     let view = member.server.view();
@@ -126,7 +129,8 @@ async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answe
     let answered = asking.ask_plainly(&member.server, asking.params, level).await?;
     asking.pass_on_answer(&member.server, &answered, &answered.facts.info, |result| {
         if asking.method == Method::ToolsList {
-            let tools = in_view(without_refused(result, list, key, &view.tools), list, shown);
+            let tools = without_refused(result, list, key, &view.tools);
+            let tools = in_view(tools, list, shown, member);
             if reads_on { with_own(tools, list, MetaTool::ReadResult) } else { tools }
         } else {
             result.into()
@@ -147,11 +151,12 @@ fn without_refused<'a>(result: &'a str, list: &str, key: &str, rules: &ToolRules
 }
 
 /// The result with the tools as a view shows them.
-fn in_view<'a>(result: Cow<'a, str>, list: &str, view: ToolView) -> Cow<'a, str> {
+fn in_view<'a>(result: Cow<'a, str>, list: &str, view: ToolView, member: &Member) -> Cow<'a, str> {
     if view == ToolView::Full {
         return result;
     }
-    let changed = in_member(&result, list, |tools| Some(search::shortened(view, tools)));
+    let known = member.shown();
+    let changed = in_member(&result, list, |tools| Some(search::shortened(view, tools, &known)));
     changed.map_or(result, Cow::Owned)
 }
 

@@ -4,7 +4,7 @@ use super::advice::{self, Advice};
 use super::count::{Cost, VOCABULARY_SOURCE, Vocabulary};
 use super::source::{Offer, ServerTools};
 use crate::context::definition::Definition;
-use crate::context::tools::shortened;
+use crate::context::raw::shortened;
 use only1mcp_policy::view::{Expose, ToolView};
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -153,6 +153,43 @@ async fn another_client_with_the_same_capabilities_sees_the_lists_before_its_pro
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_made_of_definitions_is_made_once_for_all_clients_that_are_told_the_same() {
+    let bench = bench(Scope::Session, &Fixture::new(Legacy));
+    let shown = async |session, uid, endpoint: &str| {
+        let own = caller(Legacy, session, uid, "{}");
+        process(&bench, &own).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        match endpoint {
+            "" => bench.core.catalogue_for(&own).unwrap().shown.clone(),
+            _ => bench.core.catalogue_for(&own).unwrap().members[0].shown(),
+        }
+    };
+    for endpoint in ["", "own"] {
+        let (mine, yours) = (shown(1, 7, endpoint).await, shown(2, 8, endpoint).await);
+        assert!(mine.entries().len() > 5 && !Arc::ptr_eq(&mine, &yours));
+        assert!(Arc::ptr_eq(mine.index(), yours.index()), "{endpoint}: two clients");
+        let document = Arc::downgrade(mine.entries()[0].raw.document());
+        drop((mine, yours));
+        bench.core.instances.forget_catalogues();
+        let again = shown(1, 7, endpoint).await;
+        assert!(
+            Arc::ptr_eq(&document.upgrade().unwrap(), again.entries()[0].raw.document()),
+            "{endpoint}: again"
+        );
+        drop(again);
+        bench.core.session_ended(1);
+        bench.core.session_ended(2);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let later = shown(3, 9, endpoint).await;
+        assert!(
+            Arc::ptr_eq(&document.upgrade().unwrap(), later.entries()[0].raw.document()),
+            "{endpoint}: later"
+        );
+        bench.core.session_ended(3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_one_clients_process_says_reaches_no_other_client() {
     let fixture = Fixture::new(Legacy);
     let bench = bench(Scope::Session, &fixture);

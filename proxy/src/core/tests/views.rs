@@ -109,6 +109,27 @@ async fn each_view_lists_what_it_should_and_the_url_decides_before_the_principal
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_endpoint_of_one_server_shows_shorter_is_made_once_and_stays_with_the_definition() {
+    let (bench, ..) = bench_with(|_| {}).await;
+    let name = only1mcp_wire::ServerName::new("calendar").unwrap();
+    let raws = || -> Vec<_> {
+        let shown = bench.core.catalogue().member(&name).unwrap().shown();
+        shown.entries().iter().map(|entry| entry.raw.clone()).collect()
+    };
+    for view in [ToolView::Compact, ToolView::Brief] {
+        assert!(!raws().iter().any(|raw| raw.is_made_for(view)), "nobody has asked for it");
+        listed(&bench, "calendar", Some(view)).await;
+        assert!(raws().iter().all(|raw| raw.is_made_for(view)), "what was listed is what is kept");
+    }
+    let before = raws();
+    call(&bench, "calendar", ToolView::Full, "announce", json!({})).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let after = raws();
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(before.iter().zip(&after).all(|(one, other)| Arc::ptr_eq(one, other)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tool_is_found_described_and_called_with_the_same_result_as_by_its_name() {
     let (bench, calendar, _) = bench_with(|_| {}).await;
     let found =
