@@ -117,21 +117,18 @@ async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answe
     {
         let lists = member.lists();
         let entries = array(lists.of(asking.method).iter().map(|item| item.raw.as_str()));
-        let entries = match shown {
-            ToolView::Full => entries,
-            _ => search::shortened(shown, &entries, &member.shown()),
-        };
-        return Ok(asking.own_result(&format!("{{\"{list}\":{entries}}}"), &facts.info));
+        let mut result = Cow::Owned(format!("{{\"{list}\":{entries}}}"));
+        if asking.method == Method::ToolsList {
+            result = as_shown(result, list, shown, member);
+        }
+        return Ok(asking.own_result(&result, &facts.info));
     }
     let view = member.server.view();
-    let reads_on = member.shown().offers(MetaTool::ReadResult, shown);
     let level = core.sessions.level(asking.caller.session);
     let answered = asking.ask_plainly(&member.server, asking.params, level).await?;
     asking.pass_on_answer(&member.server, &answered, &answered.facts.info, |result| {
         if asking.method == Method::ToolsList {
-            let tools = without_refused(result, list, key, &view.tools);
-            let tools = in_view(tools, list, shown, member);
-            if reads_on { with_own(tools, list, MetaTool::ReadResult) } else { tools }
+            as_shown(without_refused(result, list, key, &view.tools), list, shown, member)
         } else {
             result.into()
         }
@@ -148,6 +145,13 @@ fn without_refused<'a>(result: &'a str, list: &str, key: &str, rules: &ToolRules
     let mut edit = object.edit();
     edit.set(list, array(allowed.iter().map(|item| item.raw.as_str())));
     edit.finish()
+}
+
+/// The result as a view shows it, with what of ours it lists beside the server's tools.
+fn as_shown<'a>(result: Cow<'a, str>, list: &str, view: ToolView, member: &Member) -> Cow<'a, str> {
+    let result = in_view(result, list, view, member);
+    let reads_on = member.shown().offers(MetaTool::ReadResult, view);
+    if reads_on { with_own(result, list, MetaTool::ReadResult) } else { result }
 }
 
 /// The result with the tools as a view shows them.

@@ -411,6 +411,14 @@ async fn a_long_result_is_cut_and_read_on_by_tool_and_by_resource() {
         call(&bench, "", ToolView::Full, "mail__echo", json!({"a": long})).await["result"]["content"][1],
         Value::Null
     );
+    // Listed as last seen, where no process runs.
+    let idle = &bench.core.catalogue().members[0].server;
+    idle.stop();
+    idle.stopped().await;
+    assert!(!idle.is_ready());
+    for view in [ToolView::Full, ToolView::Compact, ToolView::Brief] {
+        assert_eq!(listed(&bench, "calendar", Some(view)).await.last().unwrap(), "read_result", "{view:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
