@@ -88,13 +88,17 @@ impl Tools {
         self.by_name.get(name).copied()
     }
 
+    /// About how many tokens those that a full view lists take in it.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        let listed = || self.entries.iter().filter(|entry| shows(entry, ToolView::Full));
+        *self.tokens.get_or_init(|| listed().map(|entry| counted(&entry.raw)).sum())
+    }
+
     /// What [`ToolView::Auto`] stands for: in full while that takes fewer than this many tokens, about.
     #[must_use]
     pub fn decide(&self, view: ToolView, threshold: u32) -> ToolView {
-        let is_small = || {
-            let listed = || self.entries.iter().filter(|entry| shows(entry, ToolView::Full));
-            *self.tokens.get_or_init(|| listed().map(|entry| counted(&entry.raw)).sum()) < threshold as usize
-        };
+        let is_small = || self.tokens() < threshold as usize;
         match view {
             ToolView::Auto if is_small() => ToolView::Full,
             ToolView::Auto => ToolView::Search,

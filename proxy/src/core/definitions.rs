@@ -15,18 +15,20 @@ use std::sync::Arc;
 ///
 /// - `listen`: addresses MCP is served on
 /// - `view`: how clients see the tools that neither their URL nor a setting of their own speaks of
+/// - `said`: the same as `start --view` says it, which goes before the configuration; `null` if it does not
 /// - `auto_threshold`: tokens below which the view `auto` shows all in full
 /// - `servers`: each with its `id`, `expose` (`null` if the view decides) and its `tools` as they are listed in full
 /// - `own`: our own tools, `search` those that the view lists, `listed` those that all other views list
 pub async fn of(core: &Core, listen: &[String]) -> String {
     core.first_lists().await;
     let proxy = &core.in_force().view.proxy;
+    let said = core.view_said.map_or_else(|| "null".to_owned(), |view| quote(view.word()));
     let view = core.view_said.unwrap_or(proxy.view);
     let catalogue = core.catalogue();
     let listen: Vec<String> = listen.iter().map(|address| quote(address)).collect();
     let servers = servers(&catalogue);
     format!(
-        "{{\"listen\":{},\"view\":\"{}\",\"auto_threshold\":{},\"servers\":{},\"own\":{{\"search\":{},\"listed\":{}}}}}",
+        "{{\"listen\":{},\"view\":\"{}\",\"said\":{said},\"auto_threshold\":{},\"servers\":{},\"own\":{{\"search\":{},\"listed\":{}}}}}",
         array(listen.iter().map(String::as_str)),
         view.word(),
         proxy.auto_threshold,

@@ -15,6 +15,7 @@ use crate::mcp::error::{INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, RpcError};
 use crate::mcp::method::Method;
 use crate::mcp::object::{Keys, Object, cut, quote, text_of};
 use crate::mcp::request::IMPLEMENTATION;
+use crate::mcp::within::in_member;
 use crate::servers::server::Server;
 use only1mcp_policy::view::{Expose, ToolView};
 use serde::Deserialize;
@@ -334,17 +335,24 @@ pub fn refused(
     (!mistakes.is_empty()).then(|| told(asking, &meta::corrected(entry, &mistakes), true))
 }
 
-/// A result as its server's settings want it.
+/// What came of a call, or of the task it began, as its server's settings want it.
 #[must_use]
 pub fn fitted<'a>(core: &Core, asking: &Asking<'_>, server: &Server, result: Cow<'a, str>) -> Cow<'a, str> {
     let view = server.view().results;
-    if asking.method != Method::ToolsCall || (view.max_tokens.is_none() && view.tables.is_none()) {
+    if view.max_tokens.is_none() && view.tables.is_none() {
         return result;
     }
-    match core.results.fitted(&asking.caller.principal, view, &result) {
-        Cow::Borrowed(_) => result,
-        Cow::Owned(changed) => Cow::Owned(changed),
-    }
+    let fit = |result: &str| match core.results.fitted(&asking.caller.principal, view, result) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(changed) => Some(changed),
+    };
+    let changed = match (asking.method, asking.caller.era) {
+        (Method::ToolsCall | Method::TasksResult, _) => fit(&result),
+        // A modern task that is completed holds its result.
+        (Method::TasksGet, Era::Modern) => in_member(&result, "result", fit),
+        _ => None,
+    };
+    changed.map_or(result, Cow::Owned)
 }
 
 /// Answers `resources/read` of what was cut off of a result; nothing if another resource is meant.

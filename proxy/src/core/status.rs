@@ -1,6 +1,7 @@
 //! What `status` shows: the JSON of `GET /status` on the administration socket.
 
 use crate::context::flags::Flags;
+use crate::context::tools::Tools;
 use crate::core::Core;
 use crate::core::member::Member;
 use crate::exchange::Era;
@@ -9,7 +10,7 @@ use crate::servers::durations::Snapshot;
 use crate::servers::replica::Replica;
 use crate::servers::spawn::{InForce, Reloads};
 use futures_util::future::join_all;
-use only1mcp_policy::view::{RateLimitView, Scope};
+use only1mcp_policy::view::{ProxyView, RateLimitView, Scope, ToolView};
 use only1mcp_wire::{Machine, Usage, Wall};
 use serde::Serialize;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Status {
     pub landlock_abi: u8,
     /// Whether memory, process and cpu limits can be enforced here.
     pub cgroup_limits: bool,
+    /// How tools are shown.
+    pub view: ViewStatus,
     /// How often one principal may call one server.
     pub rate_limit: Option<RateLimitView>,
     /// Calls that were refused because of it.
@@ -55,6 +58,30 @@ pub struct ReloadStatus {
     pub refused: u64,
     /// Errors found the last time; while there are any, an older one is in force.
     pub last_errors: u32,
+}
+
+/// How tools are shown to clients on `/mcp`, unless their URL or a setting of their own says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ViewStatus {
+    /// The view in force.
+    pub in_force: ToolView,
+    /// What `proxy.view` says.
+    pub configured: ToolView,
+    /// What `start --view` says, which goes before it.
+    pub said: Option<ToolView>,
+    /// What `auto` stands for now, where it is in force.
+    pub decided: Option<Decided>,
+}
+
+/// What the view `auto` stands for at one moment, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decided {
+    /// Which view clients see.
+    pub shown: ToolView,
+    /// Tokens that all listed tools take in full, about; those of servers that all clients share, or have seen once.
+    pub tokens: usize,
+    /// From how many on it is not the full view.
+    pub threshold: u32,
 }
 
 /// One server at one moment.
@@ -217,6 +244,7 @@ pub fn of(core: &Core, in_force: &InForce, machine: &Machine, reloads: Reloads) 
         listen: Vec::new(),
         landlock_abi: machine.landlock_abi,
         cgroup_limits: machine.cgroup_limits,
+        view: of_view(core, &catalogue.shown, &in_force.view.proxy),
         rate_limit: in_force.view.proxy.rate_limit,
         rate_limited: core.limiter.refused(),
         parked_calls: core.parked.len(),
@@ -224,6 +252,17 @@ pub fn of(core: &Core, in_force: &InForce, machine: &Machine, reloads: Reloads) 
         tasks: Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks()),
         servers: catalogue.members.iter().map(|member| of_server(core, member)).collect(),
     }
+}
+
+fn of_view(core: &Core, tools: &Tools, proxy: &ProxyView) -> ViewStatus {
+    let (said, configured, threshold) = (core.view_said, proxy.view, proxy.auto_threshold);
+    let in_force = said.unwrap_or(configured);
+    let decided = (in_force == ToolView::Auto).then(|| Decided {
+        shown: tools.decide(in_force, threshold),
+        tokens: tools.tokens(),
+        threshold,
+    });
+    ViewStatus { in_force, configured, said, decided }
 }
 
 fn of_server(core: &Core, member: &Arc<Member>) -> ServerStatus {

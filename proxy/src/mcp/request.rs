@@ -23,6 +23,8 @@ pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// `_meta`: the stream a modern notification belongs to.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// `_meta`: by what a client over the relay chooses a view. Said to us alone.
+pub const VIEW: &str = "only1mcp/view";
 /// `_meta`: what progress notifications carry.
 /// What progress is told under.
 pub const PROGRESS_TOKEN: &str = "progressToken";
@@ -97,6 +99,7 @@ impl Asked<'_> {
             return (server == Era::Modern).then(|| Cow::Owned(self.modern_meta()));
         };
         let mut edit = meta.edit();
+        edit.remove(VIEW);
         if let Some(token) = token {
             edit.set(PROGRESS_TOKEN, token.to_string());
         }
@@ -104,9 +107,6 @@ impl Asked<'_> {
             (Era::Modern, Era::Legacy) => {
                 for key in [PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL] {
                     edit.remove(key);
-                }
-                if edit.is_empty() {
-                    return None;
                 }
             }
             (Era::Legacy, Era::Modern) => {
@@ -120,7 +120,9 @@ impl Asked<'_> {
             }
             (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern) => {}
         }
-        Some(edit.finish())
+        // An empty one of the client's own stays.
+        let is_emptied = edit.is_empty() && !meta.members().is_empty();
+        (!is_emptied).then(|| edit.finish())
     }
 
     fn modern_meta(&self) -> String {
@@ -238,6 +240,30 @@ mod tests {
         assert!(line(Some(&params), Era::Modern, Era::Legacy).0.contains(r#""params":{"name":"x"}"#));
         let params = format!(r#"{{"_meta":{{"own":1,"{PROTOCOL_VERSION}":"2026-07-28"}}}}"#);
         assert!(line(Some(&params), Era::Modern, Era::Legacy).0.contains(r#"{"_meta":{"own":1}}"#));
+    }
+
+    #[test]
+    fn no_server_sees_which_view_a_client_has_chosen() {
+        let sent = |params: &str, client, server| {
+            let (text, _) = line(Some(params), client, server);
+            text.split_once(",\"params\":").unwrap().1.trim_end().strip_suffix('}').unwrap().to_owned()
+        };
+        let view = r#""only1mcp/view":"search""#;
+        for (before, after) in [
+            (format!(r#"{{"_meta":{{{view}}},"n":1.00}}"#), r#"{"n":1.00}"#),
+            (format!(r#"{{"_meta":{{"v": 1e2,{view}}},"n":1.00}}"#), r#"{"_meta":{"v":1e2},"n":1.00}"#),
+            (r#"{"_meta":{"only1mcp\/view":7,"v":{"a": 1.0}}}"#.to_owned(), r#"{"_meta":{"v":{"a": 1.0}}}"#),
+            (r#"{ "_meta": { "own/view": 1 } }"#.to_owned(), r#"{ "_meta": { "own/view": 1 } }"#),
+            (r#"{ "_meta": {} }"#.to_owned(), r#"{ "_meta": {} }"#),
+        ] {
+            assert_eq!(sent(&before, Era::Legacy, Era::Legacy), after);
+        }
+        let modern = modern_meta(None);
+        let with_view = modern.replacen('{', &format!("{{{view},"), 1);
+        let params = format!(r#"{{"name":"x","_meta":{with_view}}}"#);
+        assert_eq!(sent(&params, Era::Modern, Era::Modern), format!(r#"{{"name":"x","_meta":{modern}}}"#));
+        assert_eq!(sent(&params, Era::Modern, Era::Legacy), r#"{"name":"x"}"#);
+        assert!(!sent(&params, Era::Legacy, Era::Modern).contains("only1mcp/view"));
     }
 
     #[test]

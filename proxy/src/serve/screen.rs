@@ -1,6 +1,7 @@
 //! The start screen: where to point a client, what runs behind which walls, what to type next.
 
-use crate::core::status::{ServerStatus, Status};
+use crate::core::status::{ServerStatus, Status, ViewStatus};
+use only1mcp_policy::view::ToolView;
 use only1mcp_wire::Mode;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -43,6 +44,9 @@ fn fill(out: &mut String, status: &Status, urls: &[String], access: &Access) -> 
         writeln!(out, "         {url}/SERVER for one server alone, its names unchanged")?;
     }
     writeln!(out, "  mode   {}: {}", access.mode, who(access))?;
+    if let Some(view) = view(&status.view) {
+        writeln!(out, "  view   {view}")?;
+    }
     if let Some(limit) = status.rate_limit {
         let (per_minute, burst) = (limit.requests_per_minute, limit.burst);
         writeln!(
@@ -70,6 +74,21 @@ fn who(access: &Access) -> String {
     match access.mode {
         Mode::User | Mode::Minimal => format!("your own processes come in; others need {token}"),
         Mode::Root | Mode::System => format!("clients need {token}"),
+    }
+}
+
+/// How clients are shown the tools, unless that is all of them in full.
+fn view(view: &ViewStatus) -> Option<String> {
+    match (&view.decided, view.in_force) {
+        (None, ToolView::Full) => None,
+        (None, view) => Some(format!("{}: how clients are shown the tools", view.word())),
+        (Some(decided), _) if decided.shown == ToolView::Full => None,
+        (Some(decided), _) => {
+            let (shown, tokens, threshold) = (decided.shown.word(), decided.tokens, decided.threshold);
+            Some(format!(
+                "{shown}, chosen by auto: all tools take about {tokens} tokens, not below {threshold}"
+            ))
+        }
     }
 }
 
@@ -132,6 +151,7 @@ fn next(status: &Status) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::status::Decided;
 
     fn server(id: &str, state: &'static str) -> ServerStatus {
         ServerStatus {
@@ -188,6 +208,7 @@ mod tests {
             landlock_abi: 7,
             cgroup_limits: false,
             reloads: Default::default(),
+            view: Default::default(),
             rate_limit: None,
             rate_limited: 0,
             parked_calls: 0,
@@ -223,6 +244,26 @@ mod tests {
     fn in_root_mode_the_snippet_carries_the_token() {
         let screen = render(&status(), &access(Mode::Root, Some("0123456789abcdef")));
         check("start-screen-root.txt", &screen);
+    }
+
+    #[test]
+    fn a_view_is_named_where_clients_do_not_see_all_in_full() {
+        let line = |in_force, decided: Option<(ToolView, usize)>| {
+            let decided = decided.map(|(shown, tokens)| Decided { shown, tokens, threshold: 10_000 });
+            let view = ViewStatus { in_force, decided, ..Default::default() };
+            let screen = render(&Status { view, ..status() }, &access(Mode::User, None));
+            screen.lines().find(|line| line.starts_with("  view ")).map(str::to_owned)
+        };
+        assert_eq!(line(ToolView::Full, None), None);
+        assert_eq!(line(ToolView::Auto, Some((ToolView::Full, 9_999))), None);
+        assert_eq!(
+            line(ToolView::Compact, None).as_deref(),
+            Some("  view   compact: how clients are shown the tools")
+        );
+        assert_eq!(
+            line(ToolView::Auto, Some((ToolView::Search, 24_810))).as_deref(),
+            Some("  view   search, chosen by auto: all tools take about 24810 tokens, not below 10000")
+        );
     }
 
     #[test]

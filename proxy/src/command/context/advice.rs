@@ -3,6 +3,7 @@
 use super::count::Cost;
 use super::figures::{PerView, saved_percent};
 use super::render::grouped;
+use super::source::Offer;
 use only1mcp_policy::view::ToolView;
 use serde::Serialize;
 
@@ -19,9 +20,31 @@ pub struct Advice {
     pub url: Option<String>,
 }
 
-/// The advice for these totals and the view in force, if one is.
+/// How things are.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// The view in force, if one is.
+    pub view: Option<ToolView>,
+    /// What `start --view` says of it.
+    pub said: Option<ToolView>,
+    /// Tokens below which the view `auto` shows all in full.
+    pub threshold: u32,
+    /// Addresses of the daemon.
+    pub listen: &'a [String],
+}
+
+impl<'a> Now<'a> {
+    /// At this daemon, or with these files.
+    #[must_use]
+    pub fn of(offer: &'a Offer) -> Self {
+        Self { view: offer.view, said: offer.said, threshold: offer.auto_threshold, listen: &offer.listen }
+    }
+}
+
+/// The advice for these totals.
 #[must_use]
-pub fn of(total: &PerView<Cost>, in_force: Option<ToolView>, threshold: u32, listen: &[String]) -> Advice {
+pub fn of(total: &PerView<Cost>, now: Now<'_>) -> Advice {
+    let Now { view: in_force, said, threshold, listen } = now;
     let [full, compact, _, search] = total.all().map(|cost| cost.o200k);
     let below = |tokens: usize| tokens < threshold as usize;
     let view = if below(full) {
@@ -45,7 +68,11 @@ pub fn of(total: &PerView<Cost>, in_force: Option<ToolView>, threshold: u32, lis
     let configuration = format!("proxy: {{view: {}}}", view.word());
     let path = format!("/view/{}/mcp", view.word());
     let url = listen.first().map_or_else(|| path.clone(), |address| format!("http://{address}{path}"));
-    let text = format!("Write `{configuration}`: {why}. To try it first, point a client at {url}.");
+    // What is written has no effect beside it, and may stand there already.
+    let typed = said.map_or_else(String::new, |said| {
+        format!(" and start without `--view {}`, which goes before it", said.word())
+    });
+    let text = format!("Write `{configuration}`{typed}: {why}. To try it first, point a client at {url}.");
     Advice { view, text, configuration: Some(configuration), url: Some(url) }
 }
 
@@ -83,9 +110,20 @@ mod tests {
     use super::*;
 
     fn advice(full: usize, compact: usize, search: usize, in_force: Option<ToolView>) -> Advice {
+        advice_beside(None, full, compact, search, in_force)
+    }
+
+    fn advice_beside(
+        said: Option<ToolView>,
+        full: usize,
+        compact: usize,
+        search: usize,
+        in_force: Option<ToolView>,
+    ) -> Advice {
         let total = PerView { full, compact, brief: compact, search };
         let cost = |tokens: &usize| Cost { o200k: *tokens, cl100k: 1, bytes: 1 };
-        of(&total.map(cost), in_force, 10_000, &["127.0.0.1:8080".to_owned()])
+        let listen = ["127.0.0.1:8080".to_owned()];
+        of(&total.map(cost), Now { view: in_force, said, threshold: 10_000, listen: &listen })
     }
 
     #[test]
@@ -117,6 +155,21 @@ mod tests {
              http://127.0.0.1:8080/view/search/mcp."
         );
         assert_eq!(advice(40_000, 10_000, 400, Some(ToolView::Auto)).configuration, None);
+    }
+
+    #[test]
+    fn a_key_that_start_goes_before_is_not_advised_alone() {
+        let full = Some(ToolView::Full);
+        let search = advice_beside(full, 40_000, 10_000, 400, full);
+        assert!(
+            search.text.starts_with(
+                "Write `proxy: {view: search}` and start without `--view full`, which goes before it: it takes 400"
+            ),
+            "{}",
+            search.text
+        );
+        let kept = advice_beside(full, 9_999, 5_000, 400, full);
+        assert_eq!(kept.text, "Keep `full`: all definitions take 9,999 tokens, below 10,000.");
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Report {
             auto_threshold: offer.auto_threshold,
             own,
             saved_percent: total.map(|cost| saved_percent(cost.o200k, total.full.o200k)),
-            recommendation: advice::of(&total, offer.view, offer.auto_threshold, &offer.listen),
+            recommendation: advice::of(&total, advice::Now::of(offer)),
             servers,
             total,
         }

@@ -179,13 +179,15 @@ mod tests {
         ];
         let own = PerView { search: cost(520), ..PerView::default() };
         let total = servers.iter().fold(own, |total, server| total + server.views);
+        let listen = ["127.0.0.1:8080".to_owned()];
+        let now = advice::Now { view: Some(ToolView::Full), said: None, threshold: 10_000, listen: &listen };
         Report {
             vocabularies: Vocabularies::OURS,
             view: Some(ToolView::Full),
             auto_threshold: 10_000,
             own,
             saved_percent: total.map(|cost| saved_percent(cost.o200k, total.full.o200k)),
-            recommendation: advice::of(&total, Some(ToolView::Full), 10_000, &["127.0.0.1:8080".into()]),
+            recommendation: advice::of(&total, now),
             servers,
             total,
         }

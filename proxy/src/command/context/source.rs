@@ -27,6 +27,9 @@ pub struct Offer {
     pub listen: Vec<String>,
     /// The view in force; nothing for files.
     pub view: Option<ToolView>,
+    /// The same as `start --view` says it, which goes before the configuration; nothing if it does not.
+    #[serde(default)]
+    pub said: Option<ToolView>,
     /// Tokens below which the view `auto` shows all in full.
     pub auto_threshold: u32,
     /// The servers.
@@ -91,6 +94,7 @@ pub fn of_files(files: &[PathBuf]) -> Result<Offer, Failure> {
     Ok(Offer {
         listen: Vec::new(),
         view: None,
+        said: None,
         auto_threshold: AUTO_THRESHOLD_TOKENS_DEFAULT,
         servers: files.iter().map(|file| of_file(file)).collect::<Result<_, _>>()?,
         own: OwnTools { search: search.filter_map(Result::ok).collect(), listed: Vec::new() },

@@ -1,6 +1,6 @@
 //! The table of `only1mcp status`. Pure: a report in, text out.
 
-use super::report::{Flags, Replica, Report, Server};
+use super::report::{Decided, Flags, Replica, Report, Server, View};
 use crate::command::limits::STATUS_FLAGS_MAX;
 use crate::command::paint::{Paint, Tone};
 use only1mcp_policy::printable::printable;
@@ -61,6 +61,7 @@ fn head(report: &Report) -> String {
             report.reloads.last_errors
         );
     }
+    text += &report.view.as_ref().map_or_else(String::new, view);
     if let Some(limit) = report.rate_limit {
         text += &format!(
             "rate limit: {} calls per minute of one client to one server, {} at once; {} refused\n",
@@ -68,6 +69,21 @@ fn head(report: &Report) -> String {
         );
     }
     text
+}
+
+/// How tools are shown, what `auto` stands for, and what has no effect.
+fn view(view: &View) -> String {
+    let mut text = format!("view: {}", view.in_force);
+    if let Some(Decided { shown, tokens, threshold }) = &view.decided {
+        let side = if tokens < threshold { "below" } else { "not below" };
+        text += &format!(", at present {shown}: all tools take about {tokens} tokens, {side} {threshold}");
+    }
+    if view.said.is_some() {
+        let configured = &view.configured;
+        text +=
+            &format!("; `start --view` says so, and `proxy.view`, which says {configured}, has no effect");
+    }
+    text + "\n"
 }
 
 fn row(server: &Server) -> [String; 8] {
@@ -178,6 +194,28 @@ mod tests {
     fn colour_changes_no_column() {
         let coloured = table(&report(), Paint::Colour);
         assert_eq!(golden::without_colour(&coloured), table(&report(), Paint::Plain));
+    }
+
+    #[test]
+    fn the_view_is_named_with_what_it_stands_for_and_what_it_goes_before() {
+        let told = |said: Option<&str>, decided: Option<(&str, u64)>| {
+            let decided =
+                decided.map(|(shown, tokens)| Decided { shown: shown.to_owned(), tokens, threshold: 10_000 });
+            let in_force = if decided.is_some() { "auto" } else { "brief" }.to_owned();
+            view(&View { in_force, configured: "full".into(), said: said.map(str::to_owned), decided })
+        };
+        assert_eq!(told(None, None), "view: brief\n");
+        assert_eq!(
+            told(None, Some(("full", 9_999))),
+            "view: auto, at present full: all tools take about 9999 tokens, below 10000\n"
+        );
+        assert_eq!(
+            told(Some("auto"), Some(("search", 10_000))),
+            "view: auto, at present search: all tools take about 10000 tokens, not below 10000; `start --view` says so, \
+             and `proxy.view`, which says full, has no effect\n"
+        );
+        let older = Report { view: None, ..report() };
+        assert!(!table(&older, Paint::Plain).contains("view"), "an older daemon does not say it");
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub struct Report {
     pub landlock_abi: u32,
     /// Whether memory, process and processor limits can be enforced.
     pub cgroup_limits: bool,
+    /// How tools are shown.
+    #[serde(default)]
+    pub view: Option<View>,
     /// How often one principal may call one server.
     #[serde(default)]
     pub rate_limit: Option<RateLimit>,
@@ -29,6 +32,32 @@ pub struct Report {
     pub rate_limited: u64,
     /// Its servers.
     pub servers: Vec<Server>,
+}
+
+/// How tools are shown to clients that do not say it themselves.
+#[derive(Clone, Debug, Deserialize)]
+pub struct View {
+    /// The view in force.
+    pub in_force: String,
+    /// What `proxy.view` says.
+    pub configured: String,
+    /// What `start --view` says, which goes before it.
+    #[serde(default)]
+    pub said: Option<String>,
+    /// What `auto` stands for now.
+    #[serde(default)]
+    pub decided: Option<Decided>,
+}
+
+/// What the view `auto` stands for, and why.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Decided {
+    /// Which view clients see.
+    pub shown: String,
+    /// Tokens that all tools take in full, about.
+    pub tokens: u64,
+    /// From how many on it is not the full view.
+    pub threshold: u64,
 }
 
 /// How often one principal may call one server.

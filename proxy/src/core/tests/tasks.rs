@@ -1,9 +1,10 @@
 //! Tasks: work that outlives its call, at servers of both eras, behind both kinds of endpoint.
 
-use crate::core::scripted::{Bench, Script, script};
+use crate::core::scripted::{Bench, Script, script, server_view, view};
 use crate::exchange::Era::{self, Legacy, Modern};
 use crate::exchange::Exchange as _;
 use crate::mcp::error::{INVALID_PARAMS, METHOD_NOT_FOUND};
+use only1mcp_policy::view::{ResultsView, ServerView};
 use only1mcp_wire::Exit;
 use serde_json::{Value, json};
 
@@ -159,4 +160,67 @@ async fn an_extensions_method_goes_to_the_one_server_it_can_be_meant_for() {
     let two = Bench::start(&[("a", with_tasks(Modern)), ("b", with_tasks(Modern))]).await;
     assert_eq!(act(&two).await["error"]["code"], METHOD_NOT_FOUND);
     assert_eq!(two.ask("b", Modern, "com.example/act", json!({"z": 2})).await["result"]["heard"], 2);
+}
+
+/// A server whose one task has ended with 200 lines.
+fn with_long_result(era: Era) -> Script {
+    script(move |mut wire| async move {
+        let text: String = (0..200).map(|n| format!("line {n}\n")).collect();
+        let long = json!({"content": [{"type": "text", "text": text, "x": 1}]});
+        while let Some(message) = wire.read().await {
+            let result = match (era, message["method"].as_str().unwrap_or_default()) {
+                (Legacy, "initialize") => {
+                    json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}, "tasks": {}}})
+                }
+                (Modern, "server/discover") => json!({"supportedVersions": ["2026-07-28"],
+                    "resultType": "complete",
+                    "capabilities": {"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}}),
+                (_, "tools/list") => json!({"tools": [], "resultType": "complete"}),
+                (Legacy, "tasks/result") => long.clone(),
+                (Modern, "tasks/get") => {
+                    json!({"resultType": "complete", "taskId": "1", "status": "completed", "result": long})
+                }
+                (Legacy, "tasks/get") => json!({"taskId": "1", "status": "completed", "result": long}),
+                _ if message.get("id").is_none() => continue,
+                _ => {
+                    wire.error(&message, -32601, "no").await;
+                    continue;
+                }
+            };
+            wire.result(&message, &result).await;
+        }
+        Exit::Status(0)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_of_a_task_is_cut_like_what_comes_of_a_call() {
+    let mut limited = view(&["old", "new"]);
+    for server in &mut limited.servers {
+        let results = ResultsView { max_tokens: Some(100), tables: None };
+        *server = ServerView { results, ..server_view(&server.id) };
+    }
+    let bench =
+        Bench::start_with(&[("old", with_long_result(Legacy)), ("new", with_long_result(Modern))], limited);
+    bench.core.settled(std::time::Duration::from_secs(60)).await;
+    for (era, server, method, within) in
+        [(Legacy, "old", "tasks/result", "/result"), (Modern, "new", "tasks/get", "/result/result")]
+    {
+        for (place, id) in [("", format!("{server}:1")), (server, "1".to_owned())] {
+            let answer = bench.ask(place, era, method, json!({"taskId": id})).await;
+            let content = &answer.pointer(within).unwrap()["content"];
+            assert_eq!(content[0]["x"], 1, "{answer}");
+            let note = content[1]["text"].as_str().unwrap_or_default();
+            assert!(note.starts_with("[cut here: about "), "{answer}");
+            let uri = format!("only1mcp://result/{}/2", note.split('"').nth(1).unwrap());
+            let page = bench.ask(place, era, "resources/read", json!({"uri": uri})).await;
+            let page = page["result"]["contents"][0]["text"].as_str().unwrap_or_default();
+            let shown = content[0]["text"].as_str().unwrap();
+            let next = format!("line {}\n", shown.lines().count());
+            assert!(page.starts_with(&next), "{next} should follow: {page}");
+        }
+    }
+    // Not the protocol's, and so not ours to cut.
+    let own = bench.ask("old", Legacy, "tasks/get", json!({"taskId": "1"})).await;
+    assert_eq!(own["result"]["result"]["content"][1], Value::Null, "{own}");
 }

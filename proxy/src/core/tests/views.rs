@@ -443,3 +443,31 @@ async fn what_context_counts_is_all_that_views_are_made_of() {
     assert_eq!(names(&told["own"]["search"]), OWN);
     assert_eq!(told["own"]["listed"], json!([]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_is_told_which_view_is_in_force_and_what_it_stands_for() {
+    let (bench, ..) = bench_with(|_| {}).await;
+    let told = |core: &Core| serde_json::to_value(core.status().view).unwrap();
+    let plain = json!({"in_force": "full", "configured": "full", "said": null, "decided": null});
+    assert_eq!(told(&bench.core), plain);
+    for (threshold, shown) in [(10_000, "full"), (20, "search")] {
+        let mut view = view(&["calendar", "mail"]);
+        (view.proxy.view, view.proxy.auto_threshold) = (ToolView::Compact, threshold);
+        let core = Core::start(view, 1, bench.launcher.clone(), Some(ToolView::Auto));
+        core.settled(std::time::Duration::from_secs(60)).await;
+        let told = told(&core);
+        assert_eq!(
+            (&told["in_force"], &told["configured"], &told["said"]),
+            (&json!("auto"), &json!("compact"), &json!("auto"))
+        );
+        assert_eq!(
+            (&told["decided"]["shown"], &told["decided"]["threshold"]),
+            (&json!(shown), &json!(threshold))
+        );
+        assert!((21..1000).contains(&told["decided"]["tokens"].as_u64().unwrap()), "{told}");
+        let counted: Value = serde_json::from_str(&core.definitions(&[]).await).unwrap();
+        assert_eq!((&counted["view"], &counted["said"]), (&json!("auto"), &json!("auto")));
+    }
+    let counted: Value = serde_json::from_str(&bench.core.definitions(&[]).await).unwrap();
+    assert_eq!((&counted["view"], &counted["said"]), (&json!("full"), &Value::Null));
+}
