@@ -229,6 +229,13 @@ mod tests {
             r#"{"content":[{"type":"text","text":"\"uri\": x:1"},{"type":"resource_link","uri":"x:only1mcp/b/1","n":1.0},{"type":"resource","resource":{"uri":"x:only1mcp/b/1","text":"t"}}]}"#
         );
         assert_eq!(uris.in_result(0, Method::ToolsCall, result), result);
+        assert_eq!(
+            uris.in_result(1, Method::TasksResult, result),
+            uris.in_result(1, Method::ToolsCall, result)
+        );
+        let task = format!(r#"{{"taskId":"1","status":"completed","result":{result}}}"#);
+        let inner = uris.in_result(1, Method::ToolsCall, result);
+        assert_eq!(uris.in_result(1, Method::TasksGet, &task), task.replace(result, &inner));
         let read = r#"{"contents":[{"uri":"x:1"}]}"#;
         assert_eq!(
             uris.in_result(1, Method::ResourcesRead, read),

@@ -25,8 +25,7 @@ pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 /// `_meta`: by what a client over the relay chooses a view. Said to us alone.
 pub const VIEW: &str = "only1mcp/view";
-/// `_meta`: what progress notifications carry.
-/// What progress is told under.
+/// `_meta`: what progress is told under.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 
 /// Who we are, raw: `clientInfo` toward servers, `serverInfo` of the aggregate.

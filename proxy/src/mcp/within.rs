@@ -40,14 +40,17 @@ pub fn in_elements(raw: &str, change: impl Fn(&str) -> Option<String>) -> Option
     Some(array(changed.iter().map(AsRef::as_ref)))
 }
 
-/// The result of a call or a prompt with its blocks of content changed; nothing if `change` changes none.
+/// The result of a call, of the task it began, or of a prompt with its blocks of content changed; nothing if `change`
+/// changes none.
 #[must_use]
 pub fn in_blocks(result: &str, method: Method, change: impl Fn(&str) -> Option<String>) -> Option<String> {
     let blocks =
         |blocks: &str| if blocks.starts_with('[') { in_elements(blocks, &change) } else { change(blocks) };
     let message = |message: &str| in_member(message, "content", blocks);
     match method {
-        Method::ToolsCall => in_member(result, "content", blocks),
+        Method::ToolsCall | Method::TasksResult => message(result),
+        // A task of 2026-07-28 that is completed holds its result.
+        Method::TasksGet => in_member(result, "result", message),
         Method::PromptsGet => in_member(result, "messages", |messages| in_elements(messages, message)),
         _ => None,
     }
@@ -71,6 +74,11 @@ mod tests {
         let to_two = |raw: &str| (raw == "1").then(|| "2".to_owned());
         let call = in_blocks(r#"{"content":[1,3]}"#, Method::ToolsCall, to_two);
         assert_eq!(call.unwrap(), r#"{"content":[2,3]}"#);
+        let task = in_blocks(r#"{"content":[1]}"#, Method::TasksResult, to_two);
+        assert_eq!(task.unwrap(), r#"{"content":[2]}"#);
+        let task = r#"{"taskId":"1","status":"completed","result":{"content":[1]},"content":[1]}"#;
+        let changed = task.replacen("[1]", "[2]", 1);
+        assert_eq!(in_blocks(task, Method::TasksGet, to_two), Some(changed));
         let prompt = in_blocks(r#"{"messages":[{"content":1},{"content":[1]}]}"#, Method::PromptsGet, to_two);
         assert_eq!(prompt.unwrap(), r#"{"messages":[{"content":2},{"content":[2]}]}"#);
         assert_eq!(in_blocks(r#"{"content":[1]}"#, Method::Other, to_two), None);
