@@ -139,6 +139,13 @@ impl Tools {
         array(all.into_iter())
     }
 
+    /// Makes what a view shows of each of them, where that was not made yet.
+    pub fn shorten_all(&self, view: ToolView) {
+        self.entries.iter().for_each(|entry| {
+            _ = entry.raw.shown_in(view);
+        });
+    }
+
     /// The definition `raw` as a view shows it, made anew only if it is not one of these.
     #[must_use]
     pub fn shortened<'a>(&'a self, raw: &'a str, view: ToolView) -> Cow<'a, str> {

@@ -284,10 +284,19 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 
 /// Makes what a view lists, if it was not made yet.
 pub async fn prepare(tools: &Arc<Tools>, view: ToolView) {
+    made(tools, view, |tools, view| _ = tools.list(view)).await;
+}
+
+/// Makes what a view shows of each tool, if it was not made yet.
+pub async fn prepare_each(tools: &Arc<Tools>, view: ToolView) {
+    made(tools, view, Tools::shorten_all).await;
+}
+
+async fn made(tools: &Arc<Tools>, view: ToolView, make: fn(&Tools, ToolView)) {
     if view != ToolView::Full {
         let tools = tools.clone();
-        // If it failed, the list is made, or fails, where it is asked for.
-        drop(apart(move || tools.list(view).len()).await);
+        // If it failed, it is made, or fails, where it is asked for.
+        drop(apart(move || make(&tools, view)).await);
     }
 }
 

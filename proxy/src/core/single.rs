@@ -110,9 +110,11 @@ async fn list(core: &Core, asking: &Asking<'_>, member: &Member) -> Result<Answe
     if shown == ToolView::Search {
         let facts = facts(member).await?;
         let tools = member.shown();
+        search::prepare(&tools, shown).await;
         let tools = tools.list(shown);
         return Ok(asking.own_result(&format!("{{\"{list}\":{tools}}}"), &facts.info));
     }
+    search::prepare_each(&member.shown(), shown).await;
     if let (false, true, Some(facts)) = (member.server.is_ready(), member.is_settled(), member.server.facts())
     {
         let lists = member.lists();
