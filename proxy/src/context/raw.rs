@@ -8,7 +8,7 @@ use crate::context::{compact, signature};
 use only1mcp_policy::view::ToolView;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -100,6 +100,7 @@ impl Eq for Raw {}
 pub struct Known {
     /// By a hash of each.
     raws: Mutex<HashMap<u64, Weak<Raw>>>,
+    hashes: RandomState,
     indexes: Mutex<Vec<Weak<Index>>>,
 }
 
@@ -107,8 +108,9 @@ impl Known {
     /// The one that equals `new` and is in a list already; else `new`, and it is known from now on.
     #[must_use]
     pub fn same(&self, new: Arc<Raw>) -> Arc<Raw> {
+        // While nothing is locked: a definition may be long.
+        let hash = self.hashes.hash_one(new.made_of());
         let mut known = self.raws.lock().unwrap_or_else(PoisonError::into_inner);
-        let hash = known.hasher().hash_one(new.made_of());
         // A hash alone would let somebody's definition be another's, if two ever had the same.
         if let Some(same) = known.get(&hash).and_then(Weak::upgrade).filter(|known| *known == new) {
             return same;
@@ -214,5 +216,14 @@ mod tests {
         }
         assert!(known.raws.lock().unwrap().len() < 10);
         assert!(Arc::ptr_eq(&one, &known.same(raw("s", "one", "First."))));
+    }
+
+    #[test]
+    fn two_definitions_of_one_hash_stay_two() {
+        let known = Known::default();
+        let (mine, theirs) = (raw("s", "one", "Mine."), raw("s", "one", "Theirs."));
+        let hash = known.hashes.hash_one(mine.made_of());
+        known.raws.lock().unwrap().insert(hash, Arc::downgrade(&theirs));
+        assert!(Arc::ptr_eq(&mine, &known.same(mine.clone())));
     }
 }

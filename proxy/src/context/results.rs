@@ -104,9 +104,15 @@ impl Results {
         getrandom::fill(&mut random).ok()?;
         let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let (last, until) = (pages.len() + 1, Instant::now() + RESULT_TIME_MAX);
-        let new = Kept { id: id.clone(), principal: principal.clone(), pages: Arc::new(pages), until };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|kept| kept.until > Instant::now());
+        // Who asks for the same again and again, as for a task that has ended, drives nobody else's out.
+        let same = kept.iter().position(|kept| kept.principal == *principal && *kept.pages == pages);
+        let new = match same.and_then(|at| kept.remove(at)) {
+            Some(same) => Kept { until, ..same },
+            None => Kept { id, principal: principal.clone(), pages: Arc::new(pages), until },
+        };
+        let id = new.id.clone();
         kept.push_back(new);
         while kept.len() > 1
             && (kept.len() > RESULTS_KEPT_MAX
@@ -240,13 +246,27 @@ mod tests {
     async fn what_is_kept_is_bounded_in_number_and_time() {
         let results = Results::default();
         let text = "word ".repeat(1000);
-        for _ in 0..RESULTS_KEPT_MAX + 5 {
-            drop(results.fitted(&ME, cut_at(100), &result(&text)));
+        for number in 0..RESULTS_KEPT_MAX + 5 {
+            drop(results.fitted(&ME, cut_at(100), &result(&format!("{text}{number}"))));
         }
         assert_eq!(results.kept.lock().unwrap().len(), RESULTS_KEPT_MAX);
         let id = results.kept.lock().unwrap()[0].id.clone();
         assert!(results.page(&ME, &id, 2).is_ok());
         tokio::time::advance(RESULT_TIME_MAX).await;
         assert!(results.page(&ME, &id, 2).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_result_once_more_is_kept_once_and_longer() {
+        let results = Results::default();
+        let text = result(&"word ".repeat(1000));
+        let first = results.fitted(&ME, cut_at(100), &text).into_owned();
+        tokio::time::advance(RESULT_TIME_MAX / 2).await;
+        assert_eq!(results.fitted(&ME, cut_at(100), &text), first);
+        assert_ne!(results.fitted(&Principal::LocalUser(7), cut_at(100), &text), first);
+        assert_eq!(results.kept.lock().unwrap().len(), 2);
+        let id = results.kept.lock().unwrap()[0].id.clone();
+        tokio::time::advance(RESULT_TIME_MAX / 2).await;
+        assert!(results.page(&ME, &id, 2).is_ok());
     }
 }

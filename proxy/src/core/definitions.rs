@@ -17,16 +17,17 @@ use std::sync::Arc;
 /// - `view`: how clients see the tools that neither their URL nor a setting of their own speaks of
 /// - `said`: the same as `start --view` says it, which goes before the configuration; `null` if it does not
 /// - `auto_threshold`: tokens below which the view `auto` shows all in full
-/// - `servers`: each with its `id`, `expose` (`null` if the view decides) and its `tools` as they are listed in full
+/// - `servers`: each with its `id`, `expose` (`null` if the view decides), its `tools` as they are listed in full, and
+///   whether they were `seen`; of a server that clients do not share those of one of its processes
 /// - `own`: our own tools, `search` those that the view lists, `listed` those that all other views list
 pub async fn of(core: &Core, listen: &[String]) -> String {
     core.first_lists().await;
     let proxy = &core.in_force().view.proxy;
     let said = core.view_said.map_or_else(|| "null".to_owned(), |view| quote(view.word()));
     let view = core.view_said.unwrap_or(proxy.view);
-    let catalogue = core.catalogue();
+    let (catalogue, known) = core.seen();
     let listen: Vec<String> = listen.iter().map(|address| quote(address)).collect();
-    let servers = servers(&catalogue);
+    let servers = servers(&catalogue, &known);
     format!(
         "{{\"listen\":{},\"view\":\"{}\",\"said\":{said},\"auto_threshold\":{},\"servers\":{},\"own\":{{\"search\":{},\"listed\":{}}}}}",
         array(listen.iter().map(String::as_str)),
@@ -38,14 +39,15 @@ pub async fn of(core: &Core, listen: &[String]) -> String {
     )
 }
 
-fn servers(catalogue: &Catalogue) -> Vec<String> {
+fn servers(catalogue: &Catalogue, known: &[bool]) -> Vec<String> {
     let server = |(number, member): (usize, &Arc<Member>)| {
         let its = |entry: &&Entry| entry.server == number;
         let tools = array(catalogue.shown.entries().iter().filter(its).map(|entry| &**entry.raw));
         let id = quote(member.name().as_str());
         let expose =
             member.server.view().expose.map_or_else(|| "null".to_owned(), |expose| quote(expose.word()));
-        format!("{{\"id\":{id},\"expose\":{expose},\"tools\":{tools}}}")
+        let seen = known.get(number).is_some_and(|known| *known);
+        format!("{{\"id\":{id},\"expose\":{expose},\"seen\":{seen},\"tools\":{tools}}}")
     };
     catalogue.members.iter().enumerate().map(server).collect()
 }

@@ -292,6 +292,29 @@ impl Core {
         self.instances.end(|member| member.owner.as_ref().is_some_and(|owner| owner.ends_with(session)));
     }
 
+    /// What a server is to its clients: itself, or where they do not share it the first of their processes that runs;
+    /// nothing if there is none.
+    pub(crate) fn stands_for(&self, member: &Arc<Member>) -> Option<Arc<Member>> {
+        if member.server.view().scope == Scope::Shared {
+            return Some(member.clone());
+        }
+        let any = || self.instances.all().into_iter().find(|own| own.name() == member.name());
+        self.running_instances(member.name()).into_iter().next().or_else(any)
+    }
+
+    /// What a client with a process of each server sees, and of which servers that is known.
+    pub(crate) fn seen(&self) -> (Arc<Catalogue>, Vec<bool>) {
+        let global = self.catalogue();
+        let all: Vec<_> = global.members.iter().map(|member| self.stands_for(member)).collect();
+        let known = all.iter().map(|own| own.as_ref().is_some_and(|own| own.is_settled())).collect();
+        if global.members.iter().all(|member| member.server.view().scope == Scope::Shared) {
+            return (global, known);
+        }
+        let members = global.members.iter().zip(all).map(|(member, own)| own.unwrap_or(member.clone()));
+        let characters_max = self.in_force().view.proxy.name_characters_max;
+        (Arc::new(Catalogue::new(members.collect(), characters_max, Some(&global))), known)
+    }
+
     /// How many processes of a server run that are not shared.
     pub(crate) fn running_instances(&self, name: &ServerName) -> Vec<Arc<Member>> {
         let all = self.instances.all().into_iter();

@@ -14,6 +14,7 @@ use crate::mcp::error::RpcError;
 use crate::mcp::level::Level;
 use crate::mcp::method::Method;
 use crate::mcp::object::{Keys, Object, elements, quote};
+use crate::mcp::request::without_view;
 use crate::mcp::within::{array, in_member};
 use crate::servers::era::Facts;
 use crate::servers::pending::ReplyKind;
@@ -308,6 +309,8 @@ pub fn roots_changed(core: &Core, caller: &Caller) {
 }
 
 fn notify(member: &Member, era: Era, method: &str, params: Option<&str>) {
+    let shown = params.and_then(without_view);
+    let params = shown.as_deref().or(params);
     for ready in member.server.running().iter().filter(|ready| ready.facts.era == era) {
         ready.connection.notify(method, params);
     }

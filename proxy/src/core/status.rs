@@ -1,7 +1,6 @@
 //! What `status` shows: the JSON of `GET /status` on the administration socket.
 
 use crate::context::flags::Flags;
-use crate::context::tools::Tools;
 use crate::core::Core;
 use crate::core::member::Member;
 use crate::exchange::Era;
@@ -69,7 +68,7 @@ pub struct ViewStatus {
     pub configured: ToolView,
     /// What `start --view` says, which goes before it.
     pub said: Option<ToolView>,
-    /// What `auto` stands for now, where it is in force.
+    /// What `auto` stands for now, where it is in force and the tools of all servers were seen.
     pub decided: Option<Decided>,
 }
 
@@ -78,7 +77,7 @@ pub struct ViewStatus {
 pub struct Decided {
     /// Which view clients see.
     pub shown: ToolView,
-    /// Tokens that all listed tools take in full, about; those of servers that all clients share, or have seen once.
+    /// Tokens that all listed tools take in full, about, for a client with a process of each server.
     pub tokens: usize,
     /// From how many on it is not the full view.
     pub threshold: u32,
@@ -212,7 +211,7 @@ impl From<Usage> for UsageStatus {
 /// Asks what every running server uses. All at once: one that does not answer in time is left without.
 pub async fn measure(status: &mut Status, core: &Core) {
     let catalogue = core.catalogue();
-    let shown: Vec<Arc<Member>> = catalogue.members.iter().map(|member| shown_for(core, member)).collect();
+    let shown: Vec<Arc<Member>> = catalogue.members.iter().map(|member| stand_in(core, member)).collect();
     let usages = join_all(shown.iter().map(|member| async {
         match member.server.lead() {
             Some(ready) => ready.connection.usage().await,
@@ -244,7 +243,7 @@ pub fn of(core: &Core, in_force: &InForce, machine: &Machine, reloads: Reloads) 
         listen: Vec::new(),
         landlock_abi: machine.landlock_abi,
         cgroup_limits: machine.cgroup_limits,
-        view: of_view(core, &catalogue.shown, &in_force.view.proxy),
+        view: of_view(core, &in_force.view.proxy),
         rate_limit: in_force.view.proxy.rate_limit,
         rate_limited: core.limiter.refused(),
         parked_calls: core.parked.len(),
@@ -254,19 +253,21 @@ pub fn of(core: &Core, in_force: &InForce, machine: &Machine, reloads: Reloads) 
     }
 }
 
-fn of_view(core: &Core, tools: &Tools, proxy: &ProxyView) -> ViewStatus {
+fn of_view(core: &Core, proxy: &ProxyView) -> ViewStatus {
     let (said, configured, threshold) = (core.view_said, proxy.view, proxy.auto_threshold);
     let in_force = said.unwrap_or(configured);
-    let decided = (in_force == ToolView::Auto).then(|| Decided {
-        shown: tools.decide(in_force, threshold),
-        tokens: tools.tokens(),
-        threshold,
-    });
+    let decide = || {
+        let (catalogue, known) = core.seen();
+        let tools = &catalogue.shown;
+        let shown = tools.decide(in_force, threshold);
+        known.iter().all(|known| *known).then(|| Decided { shown, tokens: tools.tokens(), threshold })
+    };
+    let decided = if in_force == ToolView::Auto { decide() } else { None };
     ViewStatus { in_force, configured, said, decided }
 }
 
 fn of_server(core: &Core, member: &Arc<Member>) -> ServerStatus {
-    let shown = of_instance(&shown_for(core, member));
+    let shown = of_instance(&stand_in(core, member));
     if member.server.view().scope == Scope::Shared {
         return shown;
     }
@@ -285,10 +286,9 @@ fn of_server(core: &Core, member: &Arc<Member>) -> ServerStatus {
     }
 }
 
-/// Of a server that clients do not share the first process that runs stands for all.
-fn shown_for(core: &Core, member: &Arc<Member>) -> Arc<Member> {
-    let any = || core.instances.all().into_iter().find(|own| own.name() == member.name());
-    core.running_instances(member.name()).into_iter().next().or_else(any).unwrap_or_else(|| member.clone())
+/// What a server is to its clients, or what there is of it where it has none.
+fn stand_in(core: &Core, member: &Arc<Member>) -> Arc<Member> {
+    core.stands_for(member).unwrap_or_else(|| member.clone())
 }
 
 fn of_instance(member: &Member) -> ServerStatus {

@@ -207,6 +207,22 @@ pub fn unfold(line: &mut [u8]) {
     }
 }
 
+/// The parameters of a notification without what is said to us alone; nothing if there is none of it.
+#[must_use]
+pub fn without_view(params: &str) -> Option<String> {
+    let params = Object::parse(params, Keys::Exact).ok()?;
+    let meta = params.get_object("_meta")?;
+    meta.get(VIEW)?;
+    let (mut rest, mut edit) = (meta.edit(), params.edit());
+    rest.remove(VIEW);
+    if rest.is_empty() {
+        edit.remove("_meta");
+    } else {
+        edit.set("_meta", rest.finish());
+    }
+    Some(edit.finish().into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,6 +279,10 @@ mod tests {
         assert_eq!(sent(&params, Era::Modern, Era::Modern), format!(r#"{{"name":"x","_meta":{modern}}}"#));
         assert_eq!(sent(&params, Era::Modern, Era::Legacy), r#"{"name":"x"}"#);
         assert!(!sent(&params, Era::Legacy, Era::Modern).contains("only1mcp/view"));
+        let told = r#"{"_meta":{"only1mcp/view":"brief","x":1.0},"z":[ ]}"#;
+        assert_eq!(without_view(told).unwrap(), r#"{"_meta":{"x":1.0},"z":[ ]}"#);
+        assert_eq!(without_view(r#"{"_meta":{"only1mcp/view":"brief"}}"#).unwrap(), "{}");
+        assert_eq!((without_view(r#"{"_meta":{ }}"#), without_view("[]")), (None, None));
     }
 
     #[test]

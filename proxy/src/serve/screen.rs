@@ -81,12 +81,15 @@ fn who(access: &Access) -> String {
 fn view(view: &ViewStatus) -> Option<String> {
     match (&view.decided, view.in_force) {
         (None, ToolView::Full) => None,
+        (None, ToolView::Auto) => {
+            Some("auto: in full or by search, as the tools that a client sees decide".to_owned())
+        }
         (None, view) => Some(format!("{}: how clients are shown the tools", view.word())),
         (Some(decided), _) if decided.shown == ToolView::Full => None,
         (Some(decided), _) => {
             let (shown, tokens, threshold) = (decided.shown.word(), decided.tokens, decided.threshold);
             Some(format!(
-                "{shown}, chosen by auto: all tools take about {tokens} tokens, not below {threshold}"
+                "{shown}, chosen by auto: all listed tools take about {tokens} tokens, not below {threshold}"
             ))
         }
     }
@@ -255,6 +258,10 @@ mod tests {
             screen.lines().find(|line| line.starts_with("  view ")).map(str::to_owned)
         };
         assert_eq!(line(ToolView::Full, None), None);
+        assert_eq!(
+            line(ToolView::Auto, None).as_deref(),
+            Some("  view   auto: in full or by search, as the tools that a client sees decide")
+        );
         assert_eq!(line(ToolView::Auto, Some((ToolView::Full, 9_999))), None);
         assert_eq!(
             line(ToolView::Compact, None).as_deref(),
@@ -262,7 +269,9 @@ mod tests {
         );
         assert_eq!(
             line(ToolView::Auto, Some((ToolView::Search, 24_810))).as_deref(),
-            Some("  view   search, chosen by auto: all tools take about 24810 tokens, not below 10000")
+            Some(
+                "  view   search, chosen by auto: all listed tools take about 24810 tokens, not below 10000"
+            )
         );
     }
 

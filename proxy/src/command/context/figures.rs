@@ -63,6 +63,8 @@ pub struct ServerFigures {
     pub id: String,
     /// Where its tools can be seen: `listed`, `found`, `hidden`; `null` if the view decides.
     pub expose: Option<Expose>,
+    /// Whether its tools were seen: else they are not counted.
+    pub seen: bool,
     /// What its tools cost in each view, where they are listed there.
     pub views: PerView<Cost>,
     /// Each of its tools, the most expensive first.
@@ -173,7 +175,7 @@ impl ServerFigures {
             (Some(Expose::Listed), view) => raws().map(|raw| Cost::of(&shortened(raw, view))).sum(),
             (None, ToolView::Auto) => Cost::default(),
         });
-        Self { id: server.id.clone(), expose: server.expose, views, tools }
+        Self { id: server.id.clone(), expose: server.expose, seen: server.seen, views, tools }
     }
 
     /// Whether views other than `search` list its tools.

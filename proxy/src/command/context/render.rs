@@ -40,6 +40,11 @@ pub fn table(report: &Report, paint: Paint) -> String {
         let why = server.expose.map_or("", |expose| expose.word());
         text += &format!("{}: in no list, as `expose: {why}` says\n", printable(&server.id, &[]));
     }
+    for server in report.servers.iter().filter(|server| !server.seen) {
+        let name = printable(&server.id, &[]);
+        text +=
+            &format!("{name}: not counted, its tools were not seen yet; `only1mcp status` says how it is\n");
+    }
     text += &biggest(report, paint);
     text += &format!("\n{} {}\n", paint.tone(Tone::Help, "Recommendation:"), report.recommendation.text);
     text
@@ -166,7 +171,7 @@ mod tests {
         if expose == Some(Expose::Found) {
             views = PerView::default();
         }
-        ServerFigures { id: id.to_owned(), expose, views, tools }
+        ServerFigures { id: id.to_owned(), expose, seen: true, views, tools }
     }
 
     /// Figures that are made up: what the views really save is not this file's to say.

@@ -45,8 +45,16 @@ pub struct ServerTools {
     pub id: String,
     /// Where its tools can be seen; nothing if the view decides.
     pub expose: Option<Expose>,
+    /// Whether they were ever seen.
+    #[serde(default = "yes")]
+    pub seen: bool,
     /// Its definitions in full, under the names of `/mcp`.
     pub tools: Vec<Box<RawValue>>,
+}
+
+/// Of files, and of a daemon that does not say.
+const fn yes() -> bool {
+    true
 }
 
 /// Our own tools that views list beside those of the servers.
@@ -121,7 +129,7 @@ fn of_file(file: &Path) -> Result<ServerTools, Failure> {
             named.push(raw.map_err(|cause| no_list(file, &cause.to_string()))?);
         }
     }
-    Ok(ServerTools { id, expose: None, tools: named })
+    Ok(ServerTools { id, expose: None, seen: true, tools: named })
 }
 
 fn read(file: &Path) -> Result<String, Failure> {

@@ -4,6 +4,7 @@ use super::report::{Decided, Flags, Replica, Report, Server, View};
 use crate::command::limits::STATUS_FLAGS_MAX;
 use crate::command::paint::{Paint, Tone};
 use only1mcp_policy::printable::printable;
+use only1mcp_policy::view::ToolView;
 
 const HEADINGS: [&str; 8] = ["SERVER", "STATE", "PROTOCOL", "PID", "TOOLS", "CALLS", "RESTARTS", "WALLS"];
 /// Columns of numbers are flush right.
@@ -76,7 +77,10 @@ fn view(view: &View) -> String {
     let mut text = format!("view: {}", view.in_force);
     if let Some(Decided { shown, tokens, threshold }) = &view.decided {
         let side = if tokens < threshold { "below" } else { "not below" };
-        text += &format!(", at present {shown}: all tools take about {tokens} tokens, {side} {threshold}");
+        text +=
+            &format!(", at present {shown}: all listed tools take about {tokens} tokens, {side} {threshold}");
+    } else if view.in_force == ToolView::Auto.word() {
+        text += ", decided for each client by the tools it sees";
     }
     if view.said.is_some() {
         let configured = &view.configured;
@@ -201,17 +205,18 @@ mod tests {
         let told = |said: Option<&str>, decided: Option<(&str, u64)>| {
             let decided =
                 decided.map(|(shown, tokens)| Decided { shown: shown.to_owned(), tokens, threshold: 10_000 });
-            let in_force = if decided.is_some() { "auto" } else { "brief" }.to_owned();
+            let in_force = said.unwrap_or("auto").to_owned();
             view(&View { in_force, configured: "full".into(), said: said.map(str::to_owned), decided })
         };
-        assert_eq!(told(None, None), "view: brief\n");
+        assert!(told(Some("brief"), None).starts_with("view: brief; `start --view` says so"));
+        assert_eq!(told(None, None), "view: auto, decided for each client by the tools it sees\n");
         assert_eq!(
             told(None, Some(("full", 9_999))),
-            "view: auto, at present full: all tools take about 9999 tokens, below 10000\n"
+            "view: auto, at present full: all listed tools take about 9999 tokens, below 10000\n"
         );
         assert_eq!(
             told(Some("auto"), Some(("search", 10_000))),
-            "view: auto, at present search: all tools take about 10000 tokens, not below 10000; `start --view` says so, \
+            "view: auto, at present search: all listed tools take about 10000 tokens, not below 10000; `start --view` says so, \
              and `proxy.view`, which says full, has no effect\n"
         );
         let older = Report { view: None, ..report() };

@@ -6,7 +6,7 @@ use crate::exchange::{Audience, Caller, Endpoint, Exchange as _, Principal, Serv
 use crate::limits::{IDLE_LOOK, INSTANCES_PER_SERVER_MAX};
 use crate::mcp::error::OVERLOADED;
 use crate::servers::spawn::InForce;
-use only1mcp_policy::view::{Scope, ServerView};
+use only1mcp_policy::view::{Scope, ServerView, ToolView};
 use only1mcp_wire::Partition;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -150,6 +150,31 @@ async fn another_client_with_the_same_capabilities_sees_the_lists_before_its_pro
     aggregate.session = Some(3);
     ask(&bench, &aggregate, "tools/list", json!({})).await;
     assert_eq!(bench.launcher.spawns("own"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operator_is_told_of_views_counts_the_tools_that_a_process_of_ones_own_has() {
+    let server = ServerView { scope: Scope::Session, ..server_view("own") };
+    let mut view = view(&[]);
+    view.servers = vec![server];
+    (view.proxy.view, view.proxy.auto_threshold) = (ToolView::Auto, 20);
+    let bench = Bench::start_with(&[("own", Fixture::new(Legacy).script())], view);
+    let status = || serde_json::to_value(bench.core.status().view).unwrap();
+    let counted = async || -> Value {
+        let all: Value = serde_json::from_str(&bench.core.definitions(&[]).await).unwrap();
+        all["servers"][0].clone()
+    };
+    assert_eq!(status()["decided"], Value::Null);
+    assert_eq!(counted().await, json!({"id": "own", "expose": null, "seen": false, "tools": []}));
+    let mut own = caller(Legacy, 1, 7, "{}");
+    own.endpoint = Endpoint::Aggregate;
+    let listed = ask(&bench, &own, "tools/list", json!({})).await;
+    assert_eq!(listed["result"]["tools"][0]["name"], "find_tools");
+    let decided = status()["decided"].take();
+    assert!(decided["shown"] == "search" && decided["tokens"].as_u64() > Some(20), "{decided}");
+    let seen = counted().await;
+    assert!(seen["tools"].as_array().unwrap().len() > 5 && seen["seen"] == true, "{seen}");
+    assert!(seen["tools"][0]["name"].as_str().unwrap().starts_with("own__"), "{seen}");
 }
 
 #[tokio::test(start_paused = true)]
