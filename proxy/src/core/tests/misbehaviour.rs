@@ -183,11 +183,19 @@ async fn a_call_dressed_as_a_notification_reaches_no_server() {
     let fixture = Fixture::new(Legacy);
     let bench = Bench::start(&[("one", fixture.script())]).await;
     for method in ["tools/call", "notifications/vendor", "notifications/initialized"] {
-        let body = json!({"jsonrpc": "2.0", "method": method, "params": {"name": "secret_x"}}).to_string();
+        let body = json!({"jsonrpc": "2.0", "method": method, "params": {"name": "secret_x",
+            "_meta": {"only1mcp/view": "brief", "x": 1}}})
+        .to_string();
         bench.core.clone().notification(Bench::caller("one", Legacy, Some(1)), body.into()).await;
     }
     bench.ask("one", Legacy, "tools/call", json!({"name": "echo"})).await;
     assert_eq!(fixture.heard("tools/call").len(), 1);
-    assert_eq!(fixture.heard("notifications/vendor").len(), 1);
+    let passed = fixture.heard("notifications/vendor");
+    assert_eq!(passed.len(), 1);
+    assert_eq!(
+        passed[0]["params"]["_meta"],
+        json!({"x": 1}),
+        "how its client is shown tools is no server's business"
+    );
     assert_eq!(fixture.heard("notifications/initialized").len(), 1, "our own");
 }
