@@ -240,6 +240,8 @@ const SYSTEM_CALLS: &[i64] = &[
     libc::SYS_epoll_create,
     libc::SYS_getdents64,
     libc::SYS_set_tid_address,
+    // After a freeze the kernel resumes a sleep by it.
+    libc::SYS_restart_syscall,
     libc::SYS_fadvise64,
     libc::SYS_clock_gettime,
     libc::SYS_clock_getres,

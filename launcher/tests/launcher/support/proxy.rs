@@ -1,5 +1,6 @@
 //! A proxy with nothing but the wire.
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, UnixAddr, connect,
     recvmsg, send, setsockopt, socket, sockopt,
@@ -62,16 +63,20 @@ impl Proxy {
         let mut control = nix::cmsg_space!([RawFd; 16]);
         let (count, descriptors) = {
             let mut slices = [IoSliceMut::new(&mut buffer)];
-            let received = recvmsg::<SockaddrStorage>(
-                self.socket.as_raw_fd(),
-                &mut slices,
-                Some(&mut control),
-                MsgFlags::MSG_CMSG_CLOEXEC,
-            );
-            let message = match received {
-                Ok(message) => message,
-                Err(nix::errno::Errno::ECONNRESET) => return None,
-                Err(errno) => panic!("no message: {errno}"),
+            let message = loop {
+                let received = recvmsg::<SockaddrStorage>(
+                    self.socket.as_raw_fd(),
+                    &mut slices,
+                    Some(&mut control),
+                    MsgFlags::MSG_CMSG_CLOEXEC,
+                );
+                match received {
+                    Ok(message) => break message,
+                    // With a timeout, waiting is not resumed after the machine was frozen and thawed.
+                    Err(Errno::EINTR) => {}
+                    Err(Errno::ECONNRESET) => return None,
+                    Err(errno) => panic!("no message: {errno}"),
+                }
             };
             let mut descriptors = Vec::new();
             for part in message.cmsgs().unwrap() {
