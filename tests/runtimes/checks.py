@@ -38,6 +38,27 @@ def child():
     return "child " + subprocess.run(["/bin/sh", "-c", "echo $((40 + 2))"], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def stopped():
+    import select
+    import signal
+    import time
+
+    process = os.fork()
+    if process == 0:
+        begun = time.monotonic()
+        try:
+            # Once it goes on, the kernel has it wait for the rest by a system call of its own.
+            select.poll().poll(600)
+        except OSError as error:
+            os._exit(error.errno)
+        os._exit(0 if time.monotonic() - begun > 0.5 else 1)
+    time.sleep(0.2)
+    os.kill(process, signal.SIGSTOP)
+    os.waitpid(process, os.WUNTRACED)
+    os.kill(process, signal.SIGCONT)
+    return f"stopped {os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])}"
+
+
 def tls():
     import ssl
 
@@ -106,7 +127,7 @@ def fetch():
         return f"fetch failed {error}"
 
 
-CHECKS = {check.__name__: check for check in (lock, pool, threads, child, tls, files, user, shared_memory, event_loop, zone, sqlite, fetch)}
+CHECKS = {check.__name__: check for check in (lock, pool, threads, child, stopped, tls, files, user, shared_memory, event_loop, zone, sqlite, fetch)}
 
 
 def call(what):

@@ -25,11 +25,12 @@ const NODE: [Check; 13] = [
     ("fetch", "fetch failed TypeError E"),
     ("address", "address failed TypeError E"),
 ];
-const PYTHON: [Check; 12] = [
+const PYTHON: [Check; 13] = [
     ("lock", "lock held"),
     ("pool", "pool 42"),
     ("threads", "threads 8"),
     ("child", "child 42"),
+    ("stopped", "stopped 0"),
     ("tls", "tls authorities True"),
     ("files", "files True written"),
     ("user", "user "),
