@@ -1,5 +1,5 @@
 //! What people read, compared with the files of `policy/golden`. To accept a change, run the tests
-//! once with `ONLY1MCP_BLESS=1` in the environment and look at the difference.
+//! once with `BLESS=1` in the environment and look at the difference.
 
 use crate::check::{BUILT_IN, BUILT_IN_NAME, Checked, Input, check};
 use crate::document::Source;
@@ -64,7 +64,7 @@ fn run(tree: &Tree, path: &str, config: &str, policies: &[(&str, &str)]) -> (Che
 
 fn compare(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
-    if std::env::var_os("ONLY1MCP_BLESS").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         std::fs::write(&file, text).unwrap();
     }
     let golden = std::fs::read_to_string(&file).unwrap_or_default();

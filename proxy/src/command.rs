@@ -13,8 +13,6 @@ pub mod doctor;
 pub mod exit_code;
 pub mod failure;
 #[cfg(test)]
-mod golden;
-#[cfg(test)]
 mod help_texts;
 pub mod limits;
 pub mod paint;

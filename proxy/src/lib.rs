@@ -10,6 +10,8 @@ pub mod context;
 pub mod core;
 pub mod exchange;
 pub mod front;
+#[cfg(test)]
+mod golden;
 mod kernel;
 pub mod limits;
 pub mod lock;

@@ -1,7 +1,7 @@
 //! Every help text, short and long, against its golden file.
 
 use super::arguments::CommandLine;
-use super::golden;
+use crate::golden;
 use clap::{Command, CommandFactory};
 
 /// Columns the golden files are written for.

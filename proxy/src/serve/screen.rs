@@ -155,6 +155,7 @@ fn next(status: &Status) -> &'static str {
 mod tests {
     use super::*;
     use crate::core::status::Decided;
+    use crate::golden;
 
     fn server(id: &str, state: &'static str) -> ServerStatus {
         ServerStatus {
@@ -229,24 +230,15 @@ mod tests {
         Access { mode, token_file: PathBuf::from("/state/token"), token: token.map(str::to_owned) }
     }
 
-    /// `ONLY1MCP_BLESS=1` writes the golden file anew.
-    fn check(name: &str, screen: &str) {
-        let path = format!("{}/golden/{name}", env!("CARGO_MANIFEST_DIR"));
-        if std::env::var_os("ONLY1MCP_BLESS").is_some() {
-            std::fs::write(&path, screen).unwrap();
-        }
-        assert_eq!(screen, std::fs::read_to_string(path).unwrap());
-    }
-
     #[test]
     fn a_person_reads_where_what_and_what_next() {
-        check("start-screen-user.txt", &render(&status(), &access(Mode::User, None)));
+        golden::check("start-screen-user.txt", &render(&status(), &access(Mode::User, None)));
     }
 
     #[test]
     fn in_root_mode_the_snippet_carries_the_token() {
         let screen = render(&status(), &access(Mode::Root, Some("0123456789abcdef")));
-        check("start-screen-root.txt", &screen);
+        golden::check("start-screen-root.txt", &screen);
     }
 
     #[test]

@@ -143,7 +143,7 @@ mod tests {
     use super::super::count::Cost;
     use super::super::figures::{Vocabularies, saved_percent};
     use super::*;
-    use crate::command::golden;
+    use crate::golden;
     use only1mcp_policy::view::{Expose, ToolView};
 
     fn cost(o200k: usize) -> Cost {

@@ -82,7 +82,7 @@ fn verdict(findings: &[Finding], paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::golden;
+    use crate::golden;
 
     fn findings() -> Vec<Finding> {
         vec![

@@ -183,7 +183,7 @@ fn one_replica(replica: &Replica, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::golden;
+    use crate::golden;
 
     fn report() -> Report {
         serde_json::from_str(include_str!("../../../golden/status.json")).unwrap()
