@@ -9,7 +9,7 @@ use crate::servers::durations::Snapshot;
 use crate::servers::replica::Replica;
 use crate::servers::spawn::{InForce, Reloads};
 use futures_util::future::join_all;
-use only1mcp_policy::view::{ProxyView, RateLimitView, Scope, ToolView};
+use only1mcp_policy::view::{PrincipalView, ProxyView, RateLimitView, Scope, ToolView};
 use only1mcp_wire::{Machine, Usage, Wall};
 use serde::Serialize;
 use std::sync::Arc;
@@ -70,6 +70,17 @@ pub struct ViewStatus {
     pub said: Option<ToolView>,
     /// What `auto` stands for now, where it is in force and the tools of all servers were seen.
     pub decided: Option<Decided>,
+    /// What is said of single principals, which goes before all that.
+    pub principals: Vec<PrincipalStatus>,
+}
+
+/// How one principal is shown the tools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PrincipalStatus {
+    /// `token` or `uid:NUMBER`.
+    pub principal: String,
+    /// Its view.
+    pub view: ToolView,
 }
 
 /// What the view `auto` stands for at one moment, and why.
@@ -263,7 +274,10 @@ fn of_view(core: &Core, proxy: &ProxyView) -> ViewStatus {
         known.iter().all(|known| *known).then(|| Decided { shown, tokens: tools.tokens(), threshold })
     };
     let decided = if in_force == ToolView::Auto { decide() } else { None };
-    ViewStatus { in_force, configured, said, decided }
+    let of_principal =
+        |own: &PrincipalView| PrincipalStatus { principal: own.principal.text(), view: own.view };
+    let principals = proxy.views.iter().map(of_principal).collect();
+    ViewStatus { in_force, configured, said, decided, principals }
 }
 
 fn of_server(core: &Core, member: &Arc<Member>) -> ServerStatus {

@@ -1,6 +1,6 @@
 //! The table of `only1mcp status`. Pure: a report in, text out.
 
-use super::report::{Decided, Flags, Replica, Report, Server, View};
+use super::report::{Decided, Flags, Principal, Replica, Report, Server, View};
 use crate::command::limits::STATUS_FLAGS_MAX;
 use crate::command::paint::{Paint, Tone};
 use only1mcp_policy::printable::printable;
@@ -72,7 +72,7 @@ fn head(report: &Report) -> String {
     text
 }
 
-/// How tools are shown, what `auto` stands for, and what has no effect.
+/// How tools are shown, what `auto` stands for, what has no effect, and who sees them otherwise.
 fn view(view: &View) -> String {
     let mut text = format!("view: {}", view.in_force);
     if let Some(Decided { shown, tokens, threshold }) = &view.decided {
@@ -86,6 +86,9 @@ fn view(view: &View) -> String {
         let configured = &view.configured;
         text +=
             &format!("; `start --view` says so, and `proxy.view`, which says {configured}, has no effect");
+    }
+    for Principal { principal, view } in &view.principals {
+        text += &format!("; for {principal}: {view}");
     }
     text + "\n"
 }
@@ -202,12 +205,14 @@ mod tests {
 
     #[test]
     fn the_view_is_named_with_what_it_stands_for_and_what_it_goes_before() {
-        let told = |said: Option<&str>, decided: Option<(&str, u64)>| {
+        let shown = |said: Option<&str>, decided: Option<(&str, u64)>, principals: Vec<Principal>| {
             let decided =
                 decided.map(|(shown, tokens)| Decided { shown: shown.to_owned(), tokens, threshold: 10_000 });
             let in_force = said.unwrap_or("auto").to_owned();
-            view(&View { in_force, configured: "full".into(), said: said.map(str::to_owned), decided })
+            let said = said.map(str::to_owned);
+            view(&View { in_force, configured: "full".into(), said, decided, principals })
         };
+        let told = |said, decided| shown(said, decided, vec![]);
         assert!(told(Some("brief"), None).starts_with("view: brief; `start --view` says so"));
         assert_eq!(told(None, None), "view: auto, decided for each client by the tools it sees\n");
         assert_eq!(
@@ -218,6 +223,11 @@ mod tests {
             told(Some("auto"), Some(("search", 10_000))),
             "view: auto, at present search: all listed tools take about 10000 tokens, not below 10000; `start --view` says so, \
              and `proxy.view`, which says full, has no effect\n"
+        );
+        let own = |principal: &str, view: &str| Principal { principal: principal.into(), view: view.into() };
+        assert_eq!(
+            shown(None, None, vec![own("token", "full"), own("uid:1000", "brief")]),
+            "view: auto, decided for each client by the tools it sees; for token: full; for uid:1000: brief\n"
         );
         let older = Report { view: None, ..report() };
         assert!(!table(&older, Paint::Plain).contains("view"), "an older daemon does not say it");

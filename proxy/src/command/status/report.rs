@@ -47,6 +47,18 @@ pub struct View {
     /// What `auto` stands for now.
     #[serde(default)]
     pub decided: Option<Decided>,
+    /// What is said of single principals, which goes before all that.
+    #[serde(default)]
+    pub principals: Vec<Principal>,
+}
+
+/// How one principal is shown the tools.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Principal {
+    /// `token` or `uid:NUMBER`.
+    pub principal: String,
+    /// Its view.
+    pub view: String,
 }
 
 /// What the view `auto` stands for, and why.

@@ -446,9 +446,11 @@ async fn what_context_counts_is_all_that_views_are_made_of() {
 
 #[tokio::test(start_paused = true)]
 async fn an_operator_is_told_which_view_is_in_force_and_what_it_stands_for() {
-    let (bench, ..) = bench_with(|_| {}).await;
+    let own = PrincipalView { principal: PrincipalName::User(1000), view: ToolView::Brief };
+    let (bench, ..) = bench_with(|view| view.proxy.views = vec![own]).await;
     let told = |core: &Core| serde_json::to_value(core.status().view).unwrap();
-    let plain = json!({"in_force": "full", "configured": "full", "said": null, "decided": null});
+    let principals = json!([{"principal": "uid:1000", "view": "brief"}]);
+    let plain = json!({"in_force": "full", "configured": "full", "said": null, "decided": null, "principals": principals});
     assert_eq!(told(&bench.core), plain);
     for (threshold, shown) in [(10_000, "full"), (20, "search")] {
         let mut view = view(&["calendar", "mail"]);
