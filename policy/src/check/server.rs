@@ -63,6 +63,7 @@ pub fn check(
 ) -> Option<Server> {
     let before = findings.error_count();
     let command = check_command(document, input, findings);
+    command.iter().for_each(|command| warn_fetching(command, findings));
     let arguments: Vec<Spot<String>> =
         document.args.iter().filter_map(|spot| expanded(spot, input, findings)).collect();
     let (own_variables, written_environment) = environment::check(document, input, findings);
@@ -134,6 +135,21 @@ pub fn expanded(spot: &Spot<String>, input: &Input<'_>, findings: &mut Findings)
             findings.error(&spot.place, message, help);
             None
         }
+    }
+}
+
+/// Programs that fetch the server they are told to run.
+const FETCHING: [&str; 5] = ["npx", "uvx", "pipx", "bunx", "pnpx"];
+
+/// What is not installed cannot be fetched from inside, and the server would only be silent.
+fn warn_fetching(command: &Spot<String>, findings: &mut Findings) {
+    let name = command.value.rsplit('/').next().unwrap_or_default();
+    if FETCHING.contains(&name) {
+        findings.warning(
+            &command.place,
+            format!("`{name}` fetches what it runs, and a server has no network"),
+            "install the server first, and name its own program as `command`",
+        );
     }
 }
 

@@ -483,6 +483,19 @@ fn a_secret_in_the_configuration_is_warned_of() {
 }
 
 #[test]
+fn a_program_that_would_fetch_the_server_is_warned_of() {
+    let told =
+        |command: &str| said(&run(&format!("servers: [{{id: a, command: {command}, policy: node}}]\n")));
+    for command in ["npx", "uvx", "/usr/bin/npx", "/nowhere/pipx"] {
+        assert!(told(command).contains("fetches what it runs, and a server has no network"), "{command}");
+    }
+    assert!(
+        told("npx").contains("1:28: `npx` fetches") && told("npx").contains("help: install the server first")
+    );
+    assert!(!told("node").contains("fetches") && !told("/npx/node").contains("fetches"));
+}
+
+#[test]
 fn an_argument_that_names_an_invisible_path_is_warned_of() {
     let run = run(
         "servers: [{id: a, command: node, args: [/data/in, --root=/data/in, /usr/bin, /tmp/x, /nowhere], policy: node}]\n",

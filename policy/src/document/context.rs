@@ -47,7 +47,7 @@ pub fn read(fields: &Fields<'_>, findings: &mut Findings) -> ContextDocument {
     let read_only = fields.texts("read_only", findings).unwrap_or_default();
     read_only.iter().for_each(|pattern| check_pattern(pattern, findings));
     let results = fields.fields("results", RESULTS, findings);
-    if let Some(results) = results.as_ref().filter(|results| !has_any(results, &["max_tokens", "tables"])) {
+    if let Some(results) = results.as_ref().filter(|results| results.is_empty()) {
         findings.error(
             &results.place,
             "`results` does not say what becomes of results",
@@ -79,14 +79,15 @@ pub fn read_views(fields: &Fields<'_>, findings: &mut Findings) -> ViewsDocument
 }
 
 fn read_principal_view(fields: &Fields<'_>, findings: &mut Findings) -> Option<PrincipalViewDocument> {
-    if !has_any(fields, &["principal"]) {
+    // Of a wrong value it has been told already.
+    if fields.get("principal").is_none() {
         findings.error(
             &fields.place,
             "the view has no `principal`",
             "say whose it is: principal: token, or uid:N such as uid:1000",
         );
     }
-    if !has_any(fields, &["view"]) {
+    if fields.get("view").is_none() {
         findings.error(
             &fields.place,
             "the principal has no `view`",
@@ -100,9 +101,4 @@ fn read_principal_view(fields: &Fields<'_>, findings: &mut Findings) -> Option<P
 /// Other words are refused with the keys.
 fn read_view(fields: &Fields<'_>, findings: &mut Findings) -> Option<ToolView> {
     fields.text("view", findings).and_then(|word| ToolView::of(&word.value))
-}
-
-/// Whether one of these keys is there, whatever its value: a wrong one has been told of already.
-fn has_any(fields: &Fields<'_>, names: &[&str]) -> bool {
-    names.iter().any(|name| fields.get(name).is_some())
 }

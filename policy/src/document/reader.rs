@@ -13,6 +13,11 @@ pub struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
+    /// Whether nothing is written in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Opens a mapping and reports every key that `keys` does not have or that is not built.
     pub fn open(node: &'n Node, keys: &'static [Key], findings: &mut Findings) -> Option<Self> {
         let Value::Map(entries) = &node.value else {

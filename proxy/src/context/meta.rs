@@ -3,10 +3,11 @@
 use crate::context::definition::Definition;
 use crate::context::index::Found;
 use crate::context::tools::{Entry, Tools};
-use crate::context::{sentences, signature};
+use crate::context::{arguments, sentences, signature};
 use crate::limits::{DESCRIBED_BYTES_MAX, FOUND_DESCRIPTION_BYTES};
 use crate::mcp::names::nearest;
 use only1mcp_policy::view::ToolView;
+use serde_json::Value;
 
 /// One of our own tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,19 @@ impl MetaTool {
             Self::ListServers => LIST,
             Self::ReadResult => READ,
         }
+    }
+
+    /// What is wrong with these arguments; nothing where that cannot be said.
+    #[must_use]
+    pub fn mistakes(self, raw: &str) -> Vec<String> {
+        let validator = || {
+            let definition: Value = serde_json::from_str(self.definition()).ok()?;
+            arguments::validator(definition.get("inputSchema")?)
+        };
+        let (Ok(given), Some(validator)) = (serde_json::from_str(raw), validator()) else {
+            return Vec::new();
+        };
+        arguments::mistakes(&validator, &given)
     }
 }
 

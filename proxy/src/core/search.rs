@@ -147,17 +147,17 @@ impl<'a> Offered<'a> {
     async fn answer(&self, own: MetaTool, params: &Object<'_>) -> Result<Answer, RpcError> {
         let arguments = params.get("arguments").unwrap_or("{}");
         let said = match own {
-            MetaTool::FindTools => match read_arguments(arguments) {
+            MetaTool::FindTools => match read_arguments(own, arguments) {
                 Ok(find) => self.find(&find).await,
                 Err(why) => Err(why),
             },
-            MetaTool::DescribeTools => match read_arguments(arguments) {
-                Ok(Describe { names }) if names.is_empty() => Err("\"names\" is empty".to_owned()),
+            MetaTool::DescribeTools => match read_arguments(own, arguments) {
+                Ok(Describe { names }) if names.is_empty() => Err(misused(own, "\"names\" is empty")),
                 Ok(Describe { names }) => self.described(names).await,
                 Err(why) => Err(why),
             },
             MetaTool::ListServers => Ok(self.servers()),
-            MetaTool::ReadResult => read_arguments(arguments).and_then(|read| self.read(&read)),
+            MetaTool::ReadResult => read_arguments(own, arguments).and_then(|read| self.read(&read)),
             MetaTool::CallTool | MetaTool::CallReadTool => match self.inner(own, arguments) {
                 Ok((name, inner)) => {
                     let mut edit = params.edit();
@@ -172,7 +172,7 @@ impl<'a> Offered<'a> {
         };
         Ok(match said {
             Ok(text) => told(self.asking, &text, false),
-            Err(why) => told(self.asking, &format!("{why}\nThe definition: {}", own.definition()), true),
+            Err(why) => told(self.asking, &why, true),
         })
     }
 
@@ -251,16 +251,19 @@ impl<'a> Offered<'a> {
 
     /// The name and the arguments of the call that is meant.
     fn inner(&self, own: MetaTool, raw: &str) -> Result<(String, String), String> {
-        let object = Object::parse(raw, Keys::Folded).map_err(|error| error.to_string())?;
-        let name = object.get_text("name").ok_or("\"name\" must be the name of a tool")?.into_owned();
+        let object = Object::parse(raw, Keys::Folded).map_err(|error| misused(own, &error.to_string()))?;
+        let name =
+            object.get_text("name").ok_or_else(|| misused(own, "\"name\" must be the name of a tool"))?;
+        let name = name.into_owned();
         let inner = object.get("arguments").unwrap_or("{}");
         // Some models send them as text.
         let inner = text_of(inner).map_or_else(|| inner.to_owned(), Cow::into_owned);
         let inner = if inner == "null" { "{}".to_owned() } else { inner };
         if !inner.trim_start().starts_with('{') {
-            return Err("\"arguments\" must be an object".to_owned());
+            return Err(misused(own, "\"arguments\" must be an object"));
         }
-        Object::parse(&inner, Keys::Exact).map_err(|error| format!("\"arguments\": {error}"))?;
+        Object::parse(&inner, Keys::Exact)
+            .map_err(|error| misused(own, &format!("\"arguments\": {error}")))?;
         let full_name = self.full_name(&name);
         let full_name = full_name.as_deref().unwrap_or(&name);
         let reads = || self.tools.get(full_name).is_some_and(|entry| entry.only_reads);
@@ -308,8 +311,20 @@ fn some_of(tools: &[Item]) -> String {
     if names.is_empty() { String::new() } else { format!(": {}{more}", names.join(", ")) }
 }
 
-fn read_arguments<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, String> {
-    serde_json::from_str(raw).map_err(|error| format!("the arguments cannot be read: {error}"))
+/// The arguments of one of our own tools.
+///
+/// # Errors
+/// In words for the client: what does not fit the schema, as with every other tool.
+fn read_arguments<'a, T: Deserialize<'a>>(own: MetaTool, raw: &'a str) -> Result<T, String> {
+    serde_json::from_str(raw).map_err(|error| {
+        let mistakes = own.mistakes(raw);
+        misused(own, &if mistakes.is_empty() { error.to_string() } else { mistakes.join("; ") })
+    })
+}
+
+/// What a client is told that used one of our own tools otherwise than its definition says.
+fn misused(own: MetaTool, why: &str) -> String {
+    format!("{why}\nThe definition: {}", own.definition())
 }
 
 /// An answer in words.

@@ -246,6 +246,11 @@ fn results_of_which_nothing_is_said_are_refused() {
         "write it such as {max_tokens: 10000, tables: csv}, or remove it to leave them as they are",
     );
     assert!(refused("  results:").contains("config.yaml:5:"));
+    let misspelt = refused("  results: {max_tokns: 1000}");
+    assert!(
+        misspelt.contains("there is no key `max_tokns`") && !misspelt.contains("does not say"),
+        "{misspelt}"
+    );
 }
 
 #[test]

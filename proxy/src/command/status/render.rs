@@ -153,7 +153,11 @@ fn notes(server: &Server, paint: Paint) -> String {
         text += &format!("  {} {}\n", paint.tone(Tone::Bad, "lists:"), printable(error, &[]));
     }
     if let Some(error) = &server.last_error {
-        text += &format!("  {} {}\n", paint.tone(Tone::Bad, "last error:"), printable(error, &[]));
+        text += &format!(
+            "  {} {}\n",
+            paint.tone(Tone::Bad, "last error:"),
+            printable(&error.replace('\n', " "), &[])
+        );
     }
     text
 }
@@ -248,6 +252,6 @@ mod tests {
         report.servers[0].flags.shown[0].tool = "\x1b[2J".into();
         report.servers[0].flags.shown[0].what = "\n".into();
         let table = table(&report, Paint::Plain);
-        assert!(table.contains("a\\u{1b}[2Jb\\u{a}c\\u{202e}\n") && !table.contains('\x1b'), "{table}");
+        assert!(table.contains("a\\u{1b}[2Jb c\\u{202e}\n") && !table.contains('\x1b'), "{table}");
     }
 }

@@ -203,7 +203,8 @@ async fn what_is_refused_or_only_read_is_so_by_way_of_our_tools_too() {
     let near = call(&bench, "", ToolView::Search, "call_tool", inner("calendar__ecko")).await;
     assert!(near["error"]["message"].as_str().unwrap().contains("did you mean calendar__echo"), "{near}");
     let no = call(&bench, "", ToolView::Search, "call_read_tool", inner("calendar__list_events")).await;
-    assert!(text(&no).contains("not marked [reads]"), "its server's word alone does not count: {no}");
+    let told = "calendar__list_events is not marked [reads]; call it with call_tool";
+    assert_eq!(text(&no), told, "its server's word alone does not count");
     assert!(calendar.heard("tools/call").is_empty());
     for change in [(|server| server.read_only = vec!["list_*".into()]) as fn(&mut ServerView), |server| {
         server.trust_annotations = true
@@ -345,11 +346,17 @@ async fn a_miss_says_what_was_searched_and_wrong_questions_what_is_right() {
     let all = find(json!({"query": "", "server": "calendar", "limit": 1})).await;
     assert!(text(&all).starts_with("1 of 2 tools. 1 more"), "{all}");
     let wrong = find(json!({"query": "x", "server": "calender"})).await;
-    assert!(text(&wrong).contains("there are calendar, mail"), "{wrong}");
-    for wrong in [json!({}), json!({"query": 7}), json!({"query": "x", "limit": -1})] {
+    assert_eq!(text(&wrong), "no server is called \"calender\"; there are calendar, mail");
+    for (wrong, told) in [
+        (json!({}), "arguments: \"query\" is a required property\n"),
+        (json!({"query": 7}), "/query: 7 is not of type \"string\"\n"),
+        (json!({"query": "x", "limit": -1}), "/limit: -1 is less than the minimum of 1\n"),
+        (json!({"query": "x", "limits": 1}), "unknown field `limits`, expected one of"),
+    ] {
         let answer = find(wrong.clone()).await;
         assert_eq!(answer["result"]["isError"], true, "{wrong}");
-        assert!(text(&answer).contains("\"name\":\"find_tools\""), "{answer}");
+        assert!(text(&answer).starts_with(told), "{answer}");
+        assert!(text(&answer).contains("\nThe definition: {\"name\":\"find_tools\""), "{answer}");
     }
     // Elsewhere these are names like any other.
     let unknown = call(&bench, "", ToolView::Full, "find_tools", json!({"query": "x"})).await;
