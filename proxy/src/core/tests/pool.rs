@@ -388,6 +388,49 @@ async fn a_plan_that_cannot_be_started_leaves_the_old_process_at_work_until_it_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_plan_that_is_taken_back_or_mended_while_its_process_says_nothing_is_not_waited_for() {
+    let (fixture, is_silent) = (Fixture::new(Modern), Arc::new(AtomicBool::new(false)));
+    let server = script({
+        let (fixture, is_silent) = (fixture.clone(), is_silent.clone());
+        move |mut wire| {
+            let (fixture, is_silent) = (fixture.clone(), is_silent.load(Ordering::Relaxed));
+            async move {
+                while let Some(message) = wire.read().await {
+                    if !is_silent {
+                        fixture.hear(&mut wire, message).await;
+                    }
+                }
+                Exit::Status(0)
+            }
+        }
+    });
+    let bench = bench_of(server, replicas(1)).await;
+    let silent_plan = |generation| {
+        is_silent.store(true, Ordering::Relaxed);
+        reload(&bench, generation, ServerView { digest: "silent".into(), ..replicas(1) });
+    };
+    let told = || {
+        let server = bench.core.status().servers.remove(0);
+        (server.era, server.pid, server.last_error)
+    };
+    let (before, second) = (told(), Duration::from_secs(1));
+    silent_plan(2);
+    tokio::time::sleep(second).await;
+    assert_eq!((bench.launcher.spawns("own"), told()), (2, before.clone()), "the old one serves");
+    is_silent.store(false, Ordering::Relaxed);
+    reload(&bench, 3, replicas(1));
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!((bench.launcher.spawns("own"), told()), (2, before), "it stays: no third process, no error");
+    silent_plan(4);
+    tokio::time::sleep(second).await;
+    is_silent.store(false, Ordering::Relaxed);
+    reload(&bench, 5, ServerView { digest: "mended".into(), ..replicas(1) });
+    tokio::time::sleep(second).await;
+    assert_eq!((bench.launcher.spawns("own"), process(&bench, Modern, 1).await), (4, "4".to_owned()));
+    assert_eq!((told().0, told().2), (Some("modern"), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn replicas_come_and_go_with_the_configuration_and_the_others_stay() {
     let (fixture, running) = (Fixture::new(Legacy), Arc::new(()));
     let counted = script({

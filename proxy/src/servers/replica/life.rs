@@ -151,13 +151,17 @@ impl Replica {
         unused
     }
 
-    /// Starts a process and says the first words; a second process if the first did not answer the probe.
+    /// Starts a process and says the first words; a second process if the first did not answer the probe, or if its plan
+    /// became another meanwhile.
     async fn start(&self) -> Result<Ready, Setback> {
         let upstream = &self.upstream;
-        let view = upstream.view();
-        let timeout = Duration::from_millis(view.startup_timeout_ms);
-        let mut known = upstream.verdict(&view.digest);
+        // The plan of a process that did not answer the probe.
+        let mut silent = None;
         loop {
+            let view = upstream.view();
+            let timeout = Duration::from_millis(view.startup_timeout_ms);
+            let is_silent = silent.as_ref() == Some(&view.digest);
+            let known = if is_silent { Some(Era::Legacy) } else { upstream.verdict(&view.digest) };
             let process = upstream
                 .spawner
                 .spawn(&upstream.name, upstream.tenant.partition)
@@ -165,7 +169,15 @@ impl Replica {
                 .map_err(|error| Setback { reason: error.reason, is_passing: error.is_passing })?;
             let connection = Connection::open(process, upstream.notices.clone());
             let mut guard = CloseOnDrop { connection: Some(connection.clone()) };
-            let reason = match greet(&connection, known, &upstream.tenant.capabilities, timeout).await {
+            let greeting = tokio::select! {
+                greeting = greet(&connection, known, &upstream.tenant.capabilities, timeout) => greeting,
+                () = self.plan_is(|digest| digest != view.digest) => {
+                    drop(guard);
+                    connection.exit(EXIT_REPORT_WAIT).await;
+                    continue;
+                }
+            };
+            let reason = match greeting {
                 Greeting::Ready(facts) => {
                     guard.connection = None;
                     let facts = Arc::new(*facts);
@@ -174,7 +186,7 @@ impl Replica {
                 }
                 Greeting::Silent => {
                     tracing::info!(server = %upstream.name, "no answer to the probe; greeting a fresh process as legacy");
-                    known = Some(Era::Legacy);
+                    silent = Some(view.digest.clone());
                     drop(guard);
                     connection.exit(EXIT_REPORT_WAIT).await;
                     continue;
@@ -184,6 +196,15 @@ impl Replica {
             drop(guard);
             let reason = describe_end(&upstream.name, &connection, &reason).await;
             return Err(Setback { reason, is_passing: false });
+        }
+    }
+
+    /// Waits until the plan has such a digest.
+    async fn plan_is(&self, such: impl Fn(&str) -> bool) {
+        let mut view_changes = self.upstream.view_changes();
+        while !such(&self.upstream.view().digest) {
+            // Its sender lives as long as the upstream.
+            let _ = view_changes.changed().await;
         }
     }
 
@@ -293,15 +314,20 @@ impl Replica {
     }
 
     /// Has a fresh process take over: started, switched to, and the old one ended when it has answered. Nothing if
-    /// there is none; then the old one goes on for as long as it may.
+    /// there is none, or if the old one has become the right one again; then it goes on for as long as it may.
     async fn replace(&self, old: &Ready, why: &'static str) -> Option<Ready> {
         tracing::info!(server = %self.upstream.name, replica = self.number, why, "a fresh process is started in its place");
         let mut view_changes = self.upstream.view_changes();
+        let is_outdated = *self.upstream.view().digest != *old.digest;
         let started = {
             let mut start = std::pin::pin!(self.start());
             tokio::select! {
                 started = &mut start => started,
                 () = self.stopped.cancelled() => return None,
+                () = self.plan_is(|digest| *digest == *old.digest), if is_outdated => {
+                    tracing::info!(server = %self.upstream.name, replica = self.number, "its plan is the old one again: it stays");
+                    return None;
+                }
                 () = old.connection.closed() => {
                     self.set_state(State::Restarting);
                     tokio::select! {
