@@ -11,7 +11,7 @@ use only1mcp_wire::{
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines};
@@ -279,6 +279,8 @@ pub struct ScriptedLauncher {
     counts: Arc<Mutex<HashMap<String, u64>>>,
     /// For whom each process was started.
     pub partitions: Arc<Mutex<Vec<Partition>>>,
+    /// Whether there is no room for another process just now.
+    pub is_full: Arc<AtomicBool>,
     pub in_force: watch::Sender<Arc<InForce>>,
 }
 
@@ -313,6 +315,9 @@ impl Spawner for ScriptedLauncher {
             let Some(script) = self.scripts.get(server.as_str()).cloned() else {
                 return Err(SpawnError { reason: "no such script".into(), is_passing: false });
             };
+            if self.is_full.load(Ordering::Relaxed) {
+                return Err(SpawnError { reason: "too many instances are running".into(), is_passing: true });
+            }
             self.partitions.lock().unwrap().push(partition);
             let process = {
                 let mut counts = self.counts.lock().unwrap();
@@ -405,6 +410,7 @@ impl Bench {
             spawned: Arc::default(),
             counts: Arc::default(),
             partitions: Arc::default(),
+            is_full: Arc::default(),
             in_force: watch::Sender::new(in_force),
         };
         let core = Core::start(view, 1, launcher.clone(), None);

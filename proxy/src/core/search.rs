@@ -317,8 +317,14 @@ fn some_of(tools: &[Item]) -> String {
 /// In words for the client: what does not fit the schema, as with every other tool.
 fn read_arguments<'a, T: Deserialize<'a>>(own: MetaTool, raw: &'a str) -> Result<T, String> {
     serde_json::from_str(raw).map_err(|error| {
-        let mistakes = own.mistakes(raw);
-        misused(own, &if mistakes.is_empty() { error.to_string() } else { mistakes.join("; ") })
+        // All mistakes are collected before the first is told.
+        let is_checked = raw.len() <= CHECKED_ARGUMENTS_BYTES_MAX;
+        let mut mistakes = if is_checked { own.mistakes(raw) } else { Vec::new() };
+        let error = error.to_string();
+        if mistakes.is_empty() || error.starts_with("unknown field") {
+            mistakes.push(error);
+        }
+        misused(own, &mistakes.join("; "))
     })
 }
 

@@ -431,6 +431,19 @@ async fn a_plan_that_is_taken_back_or_mended_while_its_process_says_nothing_is_n
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_changed_plan_comes_into_force_as_soon_as_there_is_room_for_another_process() {
+    let bench = bench_of(Fixture::new(Legacy).script(), replicas(1)).await;
+    bench.launcher.is_full.store(true, Ordering::Relaxed);
+    reload(&bench, 2, ServerView { digest: "another".into(), ..replicas(1) });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(process(&bench, Legacy, 1).await, "1", "the old one serves meanwhile");
+    bench.launcher.is_full.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(process(&bench, Legacy, 1).await, "2");
+    assert_eq!(bench.core.status().servers[0].last_error, None, "what passes is nobody's error");
+}
+
+#[tokio::test(start_paused = true)]
 async fn replicas_come_and_go_with_the_configuration_and_the_others_stay() {
     let (fixture, running) = (Fixture::new(Legacy), Arc::new(()));
     let counted = script({

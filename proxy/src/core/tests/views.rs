@@ -358,6 +358,10 @@ async fn a_miss_says_what_was_searched_and_wrong_questions_what_is_right() {
         assert!(text(&answer).starts_with(told), "{answer}");
         assert!(text(&answer).contains("\nThe definition: {\"name\":\"find_tools\""), "{answer}");
     }
+    // Each mistake of so many would be written down before the first is told.
+    let many = json!({"names": vec![1; 40_000]});
+    let answer = call(&bench, "", ToolView::Search, "describe_tools", many).await;
+    assert!(text(&answer).starts_with("invalid type: integer `1`"), "{answer}");
     // Elsewhere these are names like any other.
     let unknown = call(&bench, "", ToolView::Full, "find_tools", json!({"query": "x"})).await;
     assert_eq!(unknown["error"]["code"], -32602, "{unknown}");

@@ -344,12 +344,19 @@ impl Replica {
                 tokio::spawn(async move { drain(&old).await });
                 Some(next)
             }
-            Err(Setback { reason, .. }) => {
+            Err(Setback { reason, is_passing }) => {
                 let reason: Arc<str> = reason.into();
-                tracing::warn!(server = %self.upstream.name, replica = self.number, ?reason, "the fresh process cannot be started");
-                self.remember_error(&reason);
+                let wait = if is_passing {
+                    // As long as a process before it still ends, there is no room for it.
+                    tracing::debug!(server = %self.upstream.name, replica = self.number, ?reason, "put off");
+                    PUT_OFF_WAIT
+                } else {
+                    tracing::warn!(server = %self.upstream.name, replica = self.number, ?reason, "the fresh process cannot be started");
+                    self.remember_error(&reason);
+                    RESTART_WAIT_MAX
+                };
                 tokio::select! {
-                    () = tokio::time::sleep(RESTART_WAIT_MAX) => {}
+                    () = tokio::time::sleep(wait) => {}
                     () = old.connection.closed() => {}
                     () = self.stopped.cancelled() => {}
                     _ = view_changes.changed() => {}
