@@ -100,6 +100,8 @@ pub const RESTART_WAIT_MIN: Duration = Duration::from_millis(100);
 pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
 /// A server that ran this long, or has answered a client, is started again at once.
 pub const RUN_COUNTED_STABLE: Duration = Duration::from_secs(30);
+/// How long until a process that shall take over is asked for again, for which there was no room just then.
+pub const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// How long until a process is asked for again that the launcher could not start just then.
 pub const PUT_OFF_WAIT: Duration = Duration::from_millis(250);
 /// Setbacks of one replica in a row, until it is given up for [`QUARANTINE_TIME`].

@@ -438,7 +438,7 @@ async fn a_changed_plan_comes_into_force_as_soon_as_there_is_room_for_another_pr
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(process(&bench, Legacy, 1).await, "1", "the old one serves meanwhile");
     bench.launcher.is_full.store(false, Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(process(&bench, Legacy, 1).await, "2");
     assert_eq!(bench.core.status().servers[0].last_error, None, "what passes is nobody's error");
 }

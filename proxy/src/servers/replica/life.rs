@@ -4,7 +4,7 @@ use super::Replica;
 use crate::exchange::Era;
 use crate::limits::{
     DRAIN_POLL, DRAIN_TIME, EXIT_REPORT_WAIT, IDLE_LOOK, MEMORY_LOOK, PUT_OFF_WAIT, QUARANTINE_TIME,
-    REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, RUN_COUNTED_STABLE, SETBACKS_MAX,
+    REASON_BYTES_MAX, RESTART_WAIT_MAX, RESTART_WAIT_MIN, ROOM_WAIT, RUN_COUNTED_STABLE, SETBACKS_MAX,
 };
 use crate::mcp::object::cut;
 use crate::servers::connection::Connection;
@@ -349,7 +349,7 @@ impl Replica {
                 let wait = if is_passing {
                     // As long as a process before it still ends, there is no room for it.
                     tracing::debug!(server = %self.upstream.name, replica = self.number, ?reason, "put off");
-                    PUT_OFF_WAIT
+                    ROOM_WAIT
                 } else {
                     tracing::warn!(server = %self.upstream.name, replica = self.number, ?reason, "the fresh process cannot be started");
                     self.remember_error(&reason);
