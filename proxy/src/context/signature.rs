@@ -60,8 +60,9 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// Whether there is no room for its last bracket.
     fn full(&self) -> bool {
-        self.text.len() > SIGNATURE_BYTES_MAX
+        self.text.len() >= SIGNATURE_BYTES_MAX
     }
 
     /// Ends a line that has become too long after a whole parameter.
