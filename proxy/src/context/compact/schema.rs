@@ -97,7 +97,8 @@ impl Rewriting<'_> {
         schema.retain(|key, value| match key.as_str() {
             "title" => keeps_title || !value.is_string(),
             "examples" | "example" | "$comment" => false,
-            "deprecated" | "readOnly" | "writeOnly" => *value != Value::Bool(false),
+            // Of another kind it says nothing, and newer dialects refuse it.
+            "deprecated" | "readOnly" | "writeOnly" => *value == Value::Bool(true),
             "default" => !drops_default,
             _ => true,
         });
