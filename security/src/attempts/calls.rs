@@ -162,11 +162,13 @@ fn system_v(_: &Targets) -> Tried {
     let memory = call!(libc::SYS_shmget, libc::IPC_PRIVATE, 4096, CREATE);
     let messages = call!(libc::SYS_msgget, libc::IPC_PRIVATE, CREATE);
     let semaphores = call!(libc::SYS_semget, libc::IPC_PRIVATE, 1, CREATE);
-    let queue = call!(libc::SYS_mq_open, c"only1mcp-probe", libc::O_CREAT | libc::O_RDWR, 0o666, 0);
+    // Its name is the machine's: the control of another probe, by another user, may run just now.
+    let name = super::c_string(&format!("only1mcp-probe-{}", std::process::id()))?;
+    let queue = call!(libc::SYS_mq_open, name.as_c_str(), libc::O_CREAT | libc::O_RDWR, 0o666, 0);
     let _ = memory.map(|id| call!(libc::SYS_shmctl, id, libc::IPC_RMID, 0));
     let _ = messages.map(|id| call!(libc::SYS_msgctl, id, libc::IPC_RMID, 0));
     let _ = semaphores.map(|id| call!(libc::SYS_semctl, id, 0, libc::IPC_RMID, 0));
-    let _ = queue.map(|_| call!(libc::SYS_mq_unlink, c"only1mcp-probe"));
+    let _ = queue.map(|_| call!(libc::SYS_mq_unlink, name.as_c_str()));
     Ok(vec![
         Act::of("shmget", memory),
         Act::of("msgget", messages),
