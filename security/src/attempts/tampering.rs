@@ -8,8 +8,9 @@ use crate::catalogue::{Attempt, BLANK, Control, Expected, Tried};
 use crate::probe::kernel::Answer;
 use crate::probe::{Act, Targets};
 
-/// Programs and libraries that are bound from the system.
-const SYSTEM_FILES: [&CStr; 2] = [c"/usr/bin/true", c"/usr/lib/os-release"];
+/// Programs and libraries that are bound from the system. While somebody executes a program nobody can write it (ETXTBSY):
+/// this one is executed by nobody.
+const SYSTEM_FILES: [&CStr; 2] = [c"/usr/bin/false", c"/usr/lib/os-release"];
 /// Where a file without a name would be the beginning of a planted library.
 const SYSTEM_DIRECTORIES: [&CStr; 2] = [c"/usr/bin", c"/usr/lib"];
 const FS_IOC_SETFLAGS: i64 = 0x4008_6602;
