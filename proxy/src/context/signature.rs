@@ -328,7 +328,7 @@ mod tests {
             (0..99).map(|n| (format!("parameter{n}"), json!({"type": "string"}))).collect();
         let nested = json!({"properties": {"one": {"type": "object", "properties": many}}});
         let line = line(&nested);
-        assert!(line.len() <= SIGNATURE_BYTES_MAX + 8 && line.ends_with("?: string, …})"), "{line}");
+        assert!(line.len() <= SIGNATURE_BYTES_MAX && line.ends_with("?: string, …})"), "{line}");
         let values: Vec<String> = (0..99).map(|n| format!("value{n}")).collect();
         let text = super::tests::line(&json!({"properties": {"v": {"enum": values}}}));
         assert!(text.ends_with("|…)") && text.len() < 110, "{text}");

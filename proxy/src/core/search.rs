@@ -317,7 +317,7 @@ fn some_of(tools: &[Item]) -> String {
 /// In words for the client: what does not fit the schema, as with every other tool.
 fn read_arguments<'a, T: Deserialize<'a>>(own: MetaTool, raw: &'a str) -> Result<T, String> {
     serde_json::from_str(raw).map_err(|error| {
-        // All mistakes are collected before the first is told.
+        // All mistakes are collected before the first is told: long arguments could have millions.
         let is_checked = raw.len() <= CHECKED_ARGUMENTS_BYTES_MAX;
         let mut mistakes = if is_checked { own.mistakes(raw) } else { Vec::new() };
         let error = error.to_string();

@@ -357,25 +357,28 @@ async fn a_changed_plan_is_switched_to_when_it_is_ready_and_what_clients_set_goe
     assert_eq!(bench.core.status().servers[0].restarts, 0);
 }
 
+/// A server whose processes, if the flag is up when they start, end so at the first message or never say anything.
+fn faulty(fixture: &Fixture, is_faulty: &Arc<AtomicBool>, end: Option<Exit>) -> Script {
+    let (fixture, is_faulty) = (fixture.clone(), is_faulty.clone());
+    script(move |mut wire| {
+        let (fixture, is_faulty) = (fixture.clone(), is_faulty.load(Ordering::Relaxed));
+        async move {
+            while let Some(message) = wire.read().await {
+                match end {
+                    Some(end) if is_faulty => return end,
+                    None if is_faulty => {}
+                    _ => _ = fixture.hear(&mut wire, message).await,
+                }
+            }
+            Exit::Status(0)
+        }
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_cannot_be_started_leaves_the_old_process_at_work_until_it_is_mended() {
     let (fixture, is_broken) = (Fixture::new(Legacy), Arc::new(AtomicBool::new(false)));
-    let breakable = script({
-        let (fixture, is_broken) = (fixture.clone(), is_broken.clone());
-        move |mut wire| {
-            let (fixture, is_broken) = (fixture.clone(), is_broken.load(Ordering::Relaxed));
-            async move {
-                while let Some(message) = wire.read().await {
-                    if is_broken {
-                        return Exit::Status(3);
-                    }
-                    fixture.hear(&mut wire, message).await;
-                }
-                Exit::Status(0)
-            }
-        }
-    });
-    let bench = bench_of(breakable, replicas(1)).await;
+    let bench = bench_of(faulty(&fixture, &is_broken, Some(Exit::Status(3))), replicas(1)).await;
     is_broken.store(true, Ordering::Relaxed);
     reload(&bench, 2, ServerView { digest: "broken".into(), ..replicas(1) });
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -390,21 +393,7 @@ async fn a_plan_that_cannot_be_started_leaves_the_old_process_at_work_until_it_i
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_is_taken_back_or_mended_while_its_process_says_nothing_is_not_waited_for() {
     let (fixture, is_silent) = (Fixture::new(Modern), Arc::new(AtomicBool::new(false)));
-    let server = script({
-        let (fixture, is_silent) = (fixture.clone(), is_silent.clone());
-        move |mut wire| {
-            let (fixture, is_silent) = (fixture.clone(), is_silent.load(Ordering::Relaxed));
-            async move {
-                while let Some(message) = wire.read().await {
-                    if !is_silent {
-                        fixture.hear(&mut wire, message).await;
-                    }
-                }
-                Exit::Status(0)
-            }
-        }
-    });
-    let bench = bench_of(server, replicas(1)).await;
+    let bench = bench_of(faulty(&fixture, &is_silent, None), replicas(1)).await;
     let silent_plan = |generation| {
         is_silent.store(true, Ordering::Relaxed);
         reload(&bench, generation, ServerView { digest: "silent".into(), ..replicas(1) });
